@@ -1,0 +1,89 @@
+"""Commands to carts. An order is placed in its cart's mailbox, so that what was put in before is in it."""
+
+from typing import ClassVar
+
+import msgspec
+
+from broker.messages.base import Command
+
+
+class CartCommand(Command, frozen=True, kw_only=True):
+    """A command to one cart."""
+
+    group: ClassVar[str] = "carts"
+
+    cart_id: str
+
+    @property
+    def key(self) -> str:
+        """The cart."""
+        return self.cart_id
+
+
+class AddItem(CartCommand, frozen=True, kw_only=True):
+    """Put copies of a title in, on top of those that are there. `isbn` is an ISBN-13 without hyphens."""
+
+    isbn: str
+    quantity: int
+
+
+class SetItem(CartCommand, frozen=True, kw_only=True):
+    """Make the line hold exactly that many copies."""
+
+    isbn: str
+    quantity: int
+
+
+class RemoveItem(CartCommand, frozen=True, kw_only=True):
+    """Take a line out; an absent one succeeds."""
+
+    isbn: str
+
+
+class ClearCart(CartCommand, frozen=True, kw_only=True):
+    """Take every line out."""
+
+
+class MergeCart(CartCommand, frozen=True, kw_only=True):
+    """Close this cart and hand its lines to `into`: the first of two steps."""
+
+    into: str
+
+
+class HandedLine(msgspec.Struct, frozen=True):
+    """A line on its way from one cart to another; `unit_price` in minor units."""
+
+    isbn: str
+    title: str
+    quantity: int
+    unit_price: int
+
+
+class AbsorbCart(CartCommand, frozen=True, kw_only=True):
+    """Take in the lines of a cart that was closed for it: the second step of a merge, which ends the operation."""
+
+    source: str
+    currency: str | None
+    lines: tuple[HandedLine, ...]
+
+
+class PostalAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where to send it; `country` is ISO 3166-1 alpha-2."""
+
+    name: str
+    line1: str
+    line2: str | None = None
+    city: str
+    postal_code: str
+    country: str
+
+
+class PlaceOrder(CartCommand, frozen=True, kw_only=True):
+    """Turn the cart into an order; `order_id` is derived from the command's id, `expected_total` in minor units."""
+
+    order_id: str
+    email: str
+    shipping_address: PostalAddress
+    shipping_method: str
+    payment_token: str
+    expected_total: int | None = None

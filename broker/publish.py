@@ -1,0 +1,164 @@
+"""Publishing: on a connection of its own, persistent, mandatory, confirmed, bounded in time.
+
+An unroutable message is acked by the broker all the same, so the channel raises on returns; a publish has no time limit
+of its own under a resource alarm, so one is put round it (both measured, see docs/decisions/0002).
+"""
+
+import asyncio
+from typing import Any
+
+import aio_pika
+import structlog
+from aio_pika import DeliveryMode
+from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection
+from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+
+from broker.connection import Endpoint, connect
+from broker.messages import Envelope
+from broker.topology import MESSAGE_BYTES_MAX
+
+log = structlog.get_logger(__name__)
+
+CONFIRM_TIMEOUT_S = 5.0
+
+
+class BrokerUnavailable(Exception):
+    """The broker is away, full or refuses: nothing was accepted, and sending again is safe."""
+
+
+class OutcomeUnknown(Exception):
+    """The message left, its confirm did not come: it may or may not be processed. The same id is safe to send again."""
+
+
+class Unroutable(Exception):
+    """No queue takes the message: the topology is not applied."""
+
+
+class MessageTooLarge(Exception):
+    """The body is larger than the broker's queues take."""
+
+
+class Publisher:
+    """Confirmed publishing to one broker.
+
+    `publish` returns when the broker has the message (a majority of replicas; the embedded broker: its journal).
+    Raises `BrokerUnavailable`, `OutcomeUnknown`, `Unroutable` or `MessageTooLarge`, within `timeout_s` plus scheduling.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, name: str, timeout_s: float = CONFIRM_TIMEOUT_S) -> None:
+        self._endpoint = endpoint
+        self._name = name
+        self._timeout_s = timeout_s
+        self._connection: AbstractRobustConnection | None = None
+        self._channel: AbstractRobustChannel | None = None
+        self._loose: AbstractRobustChannel | None = None
+        self._exchanges: dict[str, AbstractExchange] = {}
+        self._loose_exchange: AbstractExchange | None = None
+
+    async def start(self) -> None:
+        """Connects. Raises what aio-pika raises where the broker is not there."""
+        self._connection = await connect(self._endpoint, name=self._name)
+        self._channel = await self._open(publisher_confirms=True, on_return_raises=True)
+        self._loose = await self._open(publisher_confirms=False, on_return_raises=False)
+        self._exchanges = {"": self._channel.default_exchange}
+        self._loose_exchange = self._loose.default_exchange
+
+    async def _open(self, **options: bool) -> AbstractRobustChannel:
+        assert self._connection is not None
+        channel = await self._connection.channel(**options)
+        assert isinstance(channel, AbstractRobustChannel)
+        return channel
+
+    async def close(self) -> None:
+        """Closes the connection; confirms that are under way end as unknown."""
+        if self._connection is not None:
+            await self._connection.close()
+        self._connection = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the connection stands."""
+        return (
+            self._connection is not None
+            and not self._connection.is_closed
+            and self._connection.connected.is_set()
+            and self._channel is not None
+            and self._channel.is_initialized
+            and not self._channel.is_closed
+        )
+
+    async def publish(self, envelope: Envelope, exchange: str, routing_key: str, *, reply_to: str | None = None) -> None:
+        """Publishes an envelope, confirmed."""
+        await self.publish_body(
+            envelope.to_bytes(),
+            exchange,
+            routing_key,
+            message_id=envelope.id,
+            type=envelope.type,
+            correlation_id=envelope.correlation_id,
+            reply_to=reply_to,
+            headers={"traceparent": envelope.traceparent} if envelope.traceparent else None,
+        )
+
+    async def publish_body(
+        self,
+        body: bytes,
+        exchange: str,
+        routing_key: str,
+        *,
+        message_id: str,
+        type: str,  # noqa: A002 - the AMQP property's name
+        correlation_id: str | None,
+        reply_to: str | None = None,
+        headers: dict[str, Any] | None = None,
+        mandatory: bool = True,
+    ) -> None:
+        """Publishes a body as it is, confirmed."""
+        if len(body) > MESSAGE_BYTES_MAX:
+            raise MessageTooLarge(f"{type} {message_id} has {len(body)} bytes, the limit is {MESSAGE_BYTES_MAX}")
+        if not self.ready:
+            raise BrokerUnavailable(f"no connection to the broker: {type} {message_id} was not sent")
+        message = aio_pika.Message(
+            body,
+            delivery_mode=DeliveryMode.PERSISTENT,
+            content_type="application/json",
+            message_id=message_id,
+            type=type,
+            correlation_id=correlation_id,
+            reply_to=reply_to,
+            headers=headers,
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                target = self._exchanges.get(exchange) or await self._exchange(exchange)
+                await target.publish(message, routing_key, mandatory=mandatory)
+        except PublishError as error:
+            raise Unroutable(f"no queue takes {type} {message_id} ({exchange} {routing_key})") from error
+        except DeliveryError as error:
+            raise BrokerUnavailable(f"the broker refused {type} {message_id}: its queue is full") from error
+        except TimeoutError as error:
+            raise OutcomeUnknown(f"no confirm for {type} {message_id} within {self._timeout_s} s") from error
+        except (AMQPError, ConnectionError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise
+            raise OutcomeUnknown(f"the connection broke before {type} {message_id} was confirmed") from error
+
+    async def _exchange(self, name: str) -> AbstractExchange:
+        assert self._channel is not None
+        exchange = await self._channel.get_exchange(name, ensure=False)
+        self._exchanges[name] = exchange
+        return exchange
+
+    async def reply(self, queue: str, body: bytes, message_id: str) -> None:
+        """Sends a transient answer to whoever waits: unconfirmed, not mandatory; a lost one costs a look-up."""
+        if not self.ready or self._loose_exchange is None:
+            return
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._loose_exchange.publish(
+                    aio_pika.Message(body, correlation_id=message_id, content_type="application/json"),
+                    queue,
+                    mandatory=False,
+                )
+        except (AMQPError, ConnectionError, TimeoutError) as error:
+            log.info("reply.lost", message_id=message_id, error=str(error))

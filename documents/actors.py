@@ -1,0 +1,70 @@
+"""What every actor's document has in common: an id, a revision, and how its change is written.
+
+An actor is changed by one message at a time, in its mailbox's order; `rev` is the compare-and-set fence for the moment
+in which two workers believe that they own it.
+"""
+
+from typing import Any, ClassVar, Self
+
+from beanie import Document
+from pydantic import ConfigDict, PrivateAttr
+from pymongo import InsertOne, UpdateOne
+
+
+class Actor(Document):
+    """A document that one mailbox owns.
+
+    Methods that change it check first and change after, so that a refusal leaves it as it was, and call `touch()`
+    once per effective change. `loaded_rev` is the revision in the database, 0 for one not yet written.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: ClassVar[str]
+
+    id: str  # type: ignore[assignment]
+    rev: int = 0
+
+    _loaded_rev: int = PrivateAttr(default=0)
+
+    @classmethod
+    def loaded(cls, raw: dict[str, Any]) -> Self:
+        """The actor as it stands in the database."""
+        actor = cls.model_validate(raw)
+        actor._loaded_rev = actor.rev
+        return actor
+
+    def touch(self) -> None:
+        """Counts one effective change."""
+        self.rev += 1
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to write."""
+        return self.rev != self._loaded_rev
+
+    @property
+    def loaded_rev(self) -> int:
+        """The revision that the compare-and-set expects in the database; 0: not there yet."""
+        return self._loaded_rev
+
+    def write(self) -> InsertOne[dict[str, Any]] | UpdateOne:
+        """The one write that carries all changes since it was loaded, guarded by its revision.
+
+        An insert for a new actor (a duplicate key when another owner was first), else an update that matches nothing
+        when the revision has moved.
+        """
+        if self._loaded_rev == 0:
+            return InsertOne(self.stored())
+        return UpdateOne({"_id": self.id, "rev": self._loaded_rev}, self.delta())
+
+    def stored(self) -> dict[str, Any]:
+        """The whole document as MongoDB keeps it."""
+        raw = self.model_dump(exclude={"id", "revision_id"})
+        return {"_id": self.id, **raw}
+
+    def delta(self) -> dict[str, Any]:
+        """The update operators for what changed; kinds with large documents name only the parts that did."""
+        raw = self.stored()
+        del raw["_id"]
+        return {"$set": raw}

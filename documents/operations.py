@@ -1,0 +1,58 @@
+"""Receipts: the inbox of every group and, for a command, the operation that its sender reads.
+
+A receipt is written in the same transaction as the effect of its message and is unique by (group, message id).
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from beanie import Document
+from pymongo import ASCENDING, IndexModel
+
+RECEIPT_LIFETIME = timedelta(days=30)
+
+
+class Outcome(StrEnum):
+    """How a message ended; `pending` only while a second step of the same operation is under way."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class Receipt(Document):
+    """One processed message of one group. `id` is `<group>/<message id>`."""
+
+    id: str  # type: ignore[assignment]
+    group: str
+    message_id: str
+    type: str
+    key: str
+    status: Outcome
+    sender: str = ""
+    fingerprint: str = ""
+    resource: str | None = None  # e.g. "carts/3f…": what the operation is about
+    rev: int | None = None  # of the actor after the effect
+    result: dict[str, Any] | None = None  # a small note of the handler ("added", "unchanged", …)
+    problem: dict[str, Any] | None = None  # {"code", "detail", …} of a rejection or failure
+    correlation_id: str = ""
+    causation_id: str | None = None
+    attempts: int = 1
+    accepted_at: datetime
+    at: datetime  # when it was processed; the database drops it RECEIPT_LIFETIME later
+
+    class Settings:
+        """Kept 30 days: older messages are dead-lettered `expired`, older operations answer 410."""
+
+        name = "receipts"
+        indexes = [
+            IndexModel([("at", ASCENDING)], expireAfterSeconds=int(RECEIPT_LIFETIME.total_seconds())),
+            IndexModel([("correlation_id", ASCENDING)]),
+        ]
+
+
+def receipt_id(group: str, message_id: str) -> str:
+    """The key that makes a second delivery of one message to one group a duplicate key."""
+    return f"{group}/{message_id}"
