@@ -1,0 +1,279 @@
+"""A RabbitMQ of our own: one node that shares nothing with any other on this machine, not even epmd."""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from ops.servers.child import Child
+from ops.servers.errors import ServerFailed, ServerMissing
+from ops.servers.ports import free_port, listening
+
+# Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq, who may not write our folder: the scripts behind it.
+SCRIPTS = ("usr/lib/rabbitmq/bin", "usr/local/sbin", "opt/rabbitmq/sbin", "opt/homebrew/sbin")
+READY_WITHIN_S = 90
+CTL_WITHIN_S = 60
+PLUGINS = "[rabbitmq_management].\n"
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node keeps from run to run: who it is, and where it listens when those ports are still free."""
+
+    name: str
+    user: str
+    password: str
+    amqp_port: int
+    management_port: int
+    distribution_port: int
+    epmd_port: int
+
+
+class RabbitMQ:
+    """A running node. Made by `RabbitMQ.start`.
+
+    `url` is its AMQP address with user and password (virtual host `/`), `management_url` that of its management console
+    (sign in with `user` and `password`).
+    """
+
+    def __init__(self, folder: Path, node: Node, root: Path | None) -> None:
+        self.folder = folder
+        self.node = node
+        self.root = root
+        self.user = node.user
+        self.password = node.password
+        self.url = self.url_of("/")
+        self.management_url = f"http://127.0.0.1:{node.management_port}"
+        self._epmd: Child | None = None
+        self._server: Child | None = None
+
+    @classmethod
+    async def start(cls, folder: Path, *, root: Path | None = None) -> Self:
+        """Start a node in `folder` (made where it is absent) and wait until it takes connections.
+
+        Args:
+            folder: holds its data, configuration, cookie and log, and the password of its only user (mode 0600).
+            root: run it inside this other system (chroot; needs root, and `folder` inside of it), for another version.
+
+        Raises:
+            ServerMissing: there is no RabbitMQ on this machine, or in `root`.
+            ServerFailed: it did not come up.
+            ValueError: `folder` lies outside `root`.
+        """
+        folder = folder.absolute()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        server = cls(folder, _node(folder), root.absolute() if root else None)
+        await server._start()
+        return server
+
+    @property
+    def pid(self) -> int:
+        """The node's process id."""
+        assert self._server is not None
+        return self._server.pid
+
+    def url_of(self, vhost: str) -> str:
+        """The AMQP address of one of its virtual hosts."""
+        node = self.node
+        return f"amqp://{node.user}:{node.password}@127.0.0.1:{node.amqp_port}/{quote(vhost, safe='')}"
+
+    async def stop(self) -> None:
+        """End it cleanly; returns when it is gone."""
+        for child in (self._server, self._epmd):
+            if child is not None:
+                await child.stop()
+
+    async def kill(self) -> None:
+        """SIGKILL it; returns when it is gone. `restart` brings it back with its data."""
+        assert self._server is not None
+        await self._server.kill()
+
+    async def restart(self) -> None:
+        """Stop it where it runs, and start it again with its data on the same ports."""
+        await self.stop()
+        await self._start()
+
+    async def ctl(self, *args: str) -> str:
+        """What `rabbitmqctl ARGS` prints.
+
+        Raises:
+            ServerFailed: it reports an error.
+        """
+        program = self._program("rabbitmqctl")
+        env = self._environment()
+        command = (*self._inside(), program, "--node", self.node.name, "--quiet", *args)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(CTL_WITHIN_S):
+                output, errors = await process.communicate()
+        except BaseException:
+            if process.returncode is None:
+                process.kill()
+            raise
+        if process.returncode != 0:
+            said = (errors or output).decode(errors="replace").strip()
+            raise ServerFailed("rabbitmqctl", f"{' '.join(args)} said: {said}", self._log)
+        return output.decode(errors="replace")
+
+    async def management(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Call the management API: `await rabbitmq.management("GET", "queues/%2f")`; the decoded answer, None if empty.
+
+        Raises:
+            httpx.HTTPStatusError: it answered with an error.
+        """
+        async with httpx.AsyncClient(auth=(self.user, self.password), verify=False, timeout=30) as client:  # noqa: S501 - plain HTTP on 127.0.0.1; this spares reading the certificates
+            answer = await client.request(method, f"{self.management_url}/api/{path}", json=body)
+            answer.raise_for_status()
+            return answer.json() if answer.content else None
+
+    async def create_vhost(self, name: str) -> str:
+        """Make a virtual host, which shares nothing with the others; its AMQP address."""
+        await self.management("PUT", f"vhosts/{quote(name, safe='')}", {})
+        return self.url_of(name)
+
+    async def delete_vhost(self, name: str) -> None:
+        """Remove a virtual host with everything in it."""
+        await self.management("DELETE", f"vhosts/{quote(name, safe='')}")
+
+    async def _start(self) -> None:
+        program = self._program("rabbitmq-server")
+        self._write_files()
+        env = self._environment()
+        # An epmd started by Erlang itself would go into the background and outlive the node.
+        epmd = (
+            *self._inside(),
+            self._program("epmd"),
+            "-port",
+            str(self.node.epmd_port),
+            "-address",
+            "127.0.0.1",
+        )
+        self._epmd = await Child.start("epmd", epmd, self.folder, env=env, grace_s=2)
+        try:
+            await self._epmd.until(lambda: listening(self.node.epmd_port), within_s=READY_WITHIN_S)
+            self._server = await Child.start(
+                "rabbitmq", (*self._inside(), program), self.folder, env=env, grace_s=40
+            )
+            await self._server.until(self._ready, within_s=READY_WITHIN_S)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _ready(self) -> bool:
+        if not await listening(self.node.amqp_port):
+            return False
+        try:
+            await self.management("GET", "whoami")
+        except httpx.HTTPError:
+            return False
+        return True
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "rabbitmq.log"
+
+    def _program(self, name: str) -> str:
+        """Where a program of RabbitMQ or Erlang stands, as seen from inside `root`."""
+        system = self.root or Path("/")
+        for place in (*SCRIPTS, "usr/bin"):
+            if (system / place / name).exists():
+                return f"/{place}/{name}"
+        found = shutil.which(name) if self.root is None else None
+        if found is None:
+            where = f"in {self.root}" if self.root else "on this machine"
+            raise ServerMissing(
+                f"no RabbitMQ {where} ({name} is missing): install it (Debian: apt-get install --no-install-recommends "
+                "rabbitmq-server), or give the URL of one"
+            )
+        return found
+
+    def _inside(self) -> tuple[str, ...]:
+        return ("chroot", str(self.root)) if self.root else ()
+
+    def _seen(self, name: str) -> str:
+        """A path in the node's folder, as the node sees it."""
+        path = self.folder / name
+        return str(path) if self.root is None else f"/{path.relative_to(self.root)}"
+
+    def _write_files(self) -> None:
+        node = self.node
+        _write_private(
+            self.folder / "rabbitmq.conf",
+            f"listeners.tcp.1 = 127.0.0.1:{node.amqp_port}\n"
+            f"management.tcp.ip = 127.0.0.1\n"
+            f"management.tcp.port = {node.management_port}\n"
+            f"default_user = {node.user}\n"
+            f"default_pass = {node.password}\n"
+            "log.console = true\n"
+            "log.console.level = info\n"
+            "log.file = false\n"
+            # The console's figures lag by this much; tests and the demo look at them.
+            "collect_statistics_interval = 1000\n"
+            "disk_free_limit.absolute = 100MB\n",
+        )
+        (self.folder / "enabled_plugins").write_text(PLUGINS)
+        (self.folder / "home").mkdir(mode=0o700, exist_ok=True)
+
+    def _environment(self) -> dict[str, str]:
+        """Nothing of the machine's own RabbitMQ: each of these has a default that all nodes would share."""
+        node = self.node
+        return {
+            "PATH": os.environ.get("PATH", os.defpath)
+            if self.root is None
+            else "/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG": "C.UTF-8",  # rabbitmqctl warns at every call where the locale is not UTF-8
+            "HOME": self._seen("home"),  # the Erlang cookie
+            "ERL_EPMD_PORT": str(node.epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": node.name,
+            "RABBITMQ_DIST_PORT": str(node.distribution_port),
+            "RABBITMQ_CONFIG_FILE": self._seen("rabbitmq.conf"),
+            "RABBITMQ_CONFIG_FILES": self._seen("conf.d"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": self._seen("advanced.config"),
+            "RABBITMQ_CONF_ENV_FILE": self._seen("rabbitmq-env.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": self._seen("enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": self._seen("db"),
+            "RABBITMQ_LOG_BASE": self._seen("log"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": self._seen("config"),
+            "RABBITMQ_SCHEMA_DIR": self._seen("schema"),
+            "RABBITMQ_LOGS": "-",
+            # The script replaces itself by the node, as it does under systemd: SIGTERM then reaches the node itself.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            # Bound to cores, as by default, several nodes on one machine would share the first core.
+            "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+
+def _node(folder: Path) -> Node:
+    """The node of this folder: the one it was before, on its old ports where they are free, or a new one."""
+    path = folder / "node.json"
+    known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    ports = ("amqp_port", "management_port", "distribution_port", "epmd_port")
+    node = Node(
+        name=known.get("name", f"quire-{secrets.token_hex(4)}@localhost"),
+        user="quire",
+        password=known.get("password", secrets.token_urlsafe(18)),
+        **{name: free_port(known.get(name)) for name in ports},
+    )
+    _write_private(path, json.dumps(asdict(node), indent=2) + "\n")
+    return node
+
+
+def _write_private(path: Path, text: str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
