@@ -1,0 +1,1 @@
+"""Messages, topology, publishing, actors, retries, dead letters, and the embedded broker."""
