@@ -108,7 +108,8 @@ UnorderedHandler: TypeAlias = Callable[[Any, WorkDesk], Awaitable[Effects]]
 class OrderedGroup:
     """The handlers of a group whose actors' messages take effect in order.
 
-    `fresh` makes the actor of a key that is not yet written, or None where a message cannot create it.
+    `fresh` makes the actor of a key that is not yet written, or None where a message cannot create it. Of the titles
+    that `titles` names, the desk holds the offers for messages of `offers_for` and the stock for those of `stock_for`.
     """
 
     name: str
@@ -116,6 +117,8 @@ class OrderedGroup:
     handlers: Mapping[type[Message], OrderedHandler]
     fresh: Callable[[str], Actor | None]
     titles: Titles
+    offers_for: frozenset[type[Message]] = frozenset()
+    stock_for: frozenset[type[Message]] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,27 @@ An actor is changed by one message at a time, in its mailbox's order; `rev` is t
 in which two workers believe that they own it.
 """
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
 from beanie import Document
-from pydantic import ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 from pymongo import InsertOne, UpdateOne
 
 
-class Actor(Document):
+class Stored(Document):
+    """A Beanie document that can be made and changed without a database: only reading and writing need one.
+
+    Beanie's own constructor asks for the collection, which plain functions on documents do not have.
+    """
+
+    def __init__(self, /, **data: Any) -> None:
+        BaseModel.__init__(self, **data)
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # keeps pydantic's fast path
+
+
+class Actor(Stored):
     """A document that one mailbox owns.
 
     Methods that change it check first and change after, so that a refusal leaves it as it was, and call `touch()`
@@ -37,6 +50,10 @@ class Actor(Document):
     def touch(self) -> None:
         """Counts one effective change."""
         self.rev += 1
+
+    def saved(self) -> None:
+        """What it is now is what the database has."""
+        self._loaded_rev = self.rev
 
     @property
     def changed(self) -> bool:
@@ -68,3 +85,9 @@ class Actor(Document):
         raw = self.stored()
         del raw["_id"]
         return {"$set": raw}
+
+
+def utc_now() -> datetime:
+    """Now, in UTC, to the millisecond that MongoDB keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

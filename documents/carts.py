@@ -58,6 +58,12 @@ class Cart(Actor):
         if self.status is CartStatus.MERGED:
             raise CartMerged(self.id, self.merged_into)
 
+    def require_orderable(self) -> None:
+        """Raises `CartMerged` or `CartEmpty` where there is nothing to order."""
+        self.require_open()
+        if not self.lines:
+            raise CartEmpty(self.id)
+
     def add(self, isbn: str, title: str, unit_price: int, currency: str, quantity: int) -> None:
         """Puts copies in, on top of those that are there; the line takes today's price."""
         self._check_line(isbn, currency)
@@ -119,9 +125,7 @@ class Cart(Actor):
 
     def check_out(self) -> dict[str, CartLine]:
         """Hands its lines to an order and is empty after, and open. Raises `CartEmpty`."""
-        self.require_open()
-        if not self.lines:
-            raise CartEmpty(self.id)
+        self.require_orderable()
         lines = self.lines
         self.clear()
         return lines

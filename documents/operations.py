@@ -37,6 +37,7 @@ class Receipt(Document):
     rev: int | None = None  # of the actor after the effect
     result: dict[str, Any] | None = None  # a small note of the handler ("added", "unchanged", …)
     problem: dict[str, Any] | None = None  # {"code", "detail", …} of a rejection or failure
+    operation: str | None = None  # id of the receipt whose operation this one ended
     correlation_id: str = ""
     causation_id: str | None = None
     attempts: int = 1

@@ -23,6 +23,7 @@ class OutboxRow(Document):
     headers: dict[str, Any] = {}
     correlation_id: str = ""
     mandatory: bool = True
+    reply_to: str | None = None
     created_at: datetime
     lease_until: datetime
 

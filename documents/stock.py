@@ -15,6 +15,7 @@ from beanie import Document
 from pydantic import PrivateAttr
 from pymongo import ASCENDING, IndexModel, InsertOne, UpdateOne
 
+from documents.actors import Stored
 from documents.refusals import StockReserved
 
 
@@ -39,7 +40,7 @@ class Change:
     order_id: str | None
 
 
-class Stock(Document):
+class Stock(Stored):
     """How many copies of a title there are; `id` is its ISBN-13, all counts in copies."""
 
     id: str  # type: ignore[assignment]
@@ -106,6 +107,16 @@ class Stock(Document):
     def crossed_zero(self) -> bool:
         """Whether the title became available or sold out since it was loaded."""
         return (self._loaded_available > 0) != (self.available > 0)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the title had no stock document before."""
+        return self._loaded_rev == 0
+
+    @property
+    def last_cause(self) -> str:
+        """The message behind its last change."""
+        return self._changes[-1].cause
 
     def write(self) -> InsertOne[dict[str, Any]] | UpdateOne:
         """The net change as one guarded update: it matches only where enough is left and nothing is oversold."""

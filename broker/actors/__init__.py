@@ -1,0 +1,1 @@
+"""Actors: mailboxes, batches, and the one commit loop that works them off."""

@@ -1,0 +1,203 @@
+"""Reading and writing a batch's documents: each collection once, all in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateMany, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from broker.actors.apply import Decided, Loaded, ReceiptRow
+from broker.delivery import Delivery
+from broker.groups import Offer, OrderedGroup
+from broker.outbox import Row
+from documents.actors import Actor, utc_now
+from documents.operations import Receipt, receipt_id
+from documents.outbox import OutboxRow
+from documents.stock import Movement, Stock
+
+BOOKS = "books"
+DUPLICATE_KEY = 11000
+COMMIT_TIME_MS_MAX = 5_000
+
+Write = InsertOne[dict[str, Any]] | UpdateOne
+
+
+class Fenced(Exception):
+    """A compare-and-set matched nothing: another owner was here. The batch is to be redone on fresh documents."""
+
+
+class AlreadyReceived(Exception):
+    """A receipt was there before: the batch is to be redone with a look-up."""
+
+
+TRANSACTION: dict[str, Any] = {
+    "read_concern": ReadConcern("snapshot"),
+    "write_concern": WriteConcern("majority", j=True, wtimeout=COMMIT_TIME_MS_MAX),
+    "read_preference": ReadPreference.PRIMARY,
+    "max_commit_time_ms": COMMIT_TIME_MS_MAX,
+}
+
+
+class Store:
+    """The database behind the actors. All methods run inside the caller's transaction."""
+
+    def __init__(self, database: AsyncDatabase[dict[str, Any]], groups: Mapping[str, OrderedGroup]) -> None:
+        self.client: AsyncMongoClient[dict[str, Any]] = database.client
+        self._books: AsyncCollection[dict[str, Any]] = database[BOOKS]
+        self._groups = groups
+
+    async def load(self, batch: Sequence[Delivery], session: AsyncClientSession, *, look_up: bool) -> Loaded:
+        """The actors of a batch, then the titles that they turn out to need: one query a collection."""
+        loaded = Loaded()
+        if look_up:
+            loaded.known = await known_receipts((_key(each) for each in batch), session)
+        for name, group in self._groups.items():
+            keys = {each.envelope.key for each in batch if each.group.name == name and each.message is not None}
+            if keys:
+                found = group.actor.get_pymongo_collection().find({"_id": {"$in": list(keys)}}, session=session)
+                async for raw in found:
+                    loaded.actors[name, raw["_id"]] = group.actor.loaded(raw)
+        await self._load_titles(batch, loaded, session)
+        return loaded
+
+    async def _load_titles(self, batch: Sequence[Delivery], loaded: Loaded, session: AsyncClientSession) -> None:
+        offered: set[str] = set()
+        counted: set[str] = set()
+        for each in batch:
+            group = self._groups[each.group.name]
+            kind = type(each.message)
+            if each.message is None or not (kind in group.offers_for or kind in group.stock_for):
+                continue
+            actor = loaded.actors.get(each.actor) or group.fresh(each.envelope.key)
+            if actor is None:
+                continue
+            # What an earlier message of the batch puts into the cart is needed too.
+            titles = set(group.titles(actor, each.message)) | _put_in_before(each, batch)
+            if kind in group.offers_for:
+                offered |= titles
+            if kind in group.stock_for:
+                counted |= titles
+        if offered:
+            loaded.offers = await self._offers(offered, session)
+        if counted:
+            async for raw in Stock.get_pymongo_collection().find({"_id": {"$in": list(counted)}}, session=session):
+                loaded.stock[raw["_id"]] = Stock.loaded(raw)
+            for isbn in counted - loaded.stock.keys():
+                loaded.stock[isbn] = Stock(id=isbn)
+
+    async def _offers(self, isbns: set[str], session: AsyncClientSession) -> dict[str, Offer]:
+        wanted = {"_id": {"$in": list(isbns)}, "for_sale": True, "price": {"$ne": None}}
+        found = self._books.find(wanted, {"title": 1, "price": 1}, session=session)
+        return {
+            raw["_id"]: Offer(raw["_id"], raw["title"], raw["price"]["amount"], raw["price"]["currency"])
+            async for raw in found
+        }
+
+    async def write(self, loaded: Loaded, decided: Decided, session: AsyncClientSession) -> None:
+        """Everything that a batch comes to. Raises `Fenced` or `AlreadyReceived`."""
+        await insert_receipts(list(decided.receipts.values()), session)
+        await write_actors(loaded.actors.values(), session)
+        await self._write_stock(loaded.stock.values(), session)
+        await finish_operations(decided.finished, session)
+        await insert_rows(decided.rows, session)
+
+    async def _write_stock(self, stock: Iterable[Stock], session: AsyncClientSession) -> None:
+        changed = [each for each in stock if each.changed]
+        if not changed:
+            return
+        await _guarded(Stock.get_pymongo_collection(), [each.write() for each in changed], session)
+        now = utc_now()
+        movements = [movement for each in changed for movement in each.movements(now)]
+        await Movement.get_pymongo_collection().insert_many(movements, session=session, ordered=False)
+        crossed = [each for each in changed if each.crossed_zero]
+        flags = [
+            UpdateMany({"_id": {"$in": isbns}}, {"$set": {"available": flag}})
+            for flag in (True, False)
+            if (isbns := [each.id for each in crossed if (each.available > 0) is flag])
+        ]
+        if flags:
+            await self._books.bulk_write(flags, session=session)
+
+
+def _key(delivery: Delivery) -> str:
+    return receipt_id(delivery.group.name, delivery.envelope.id)
+
+
+def _put_in_before(delivery: Delivery, batch: Sequence[Delivery]) -> set[str]:
+    named: set[str] = set()
+    for each in batch:
+        if each is delivery:
+            break
+        if each.actor == delivery.actor:
+            isbn = getattr(each.message, "isbn", None)
+            named.update({isbn} if isbn else (line.isbn for line in getattr(each.message, "lines", ())))
+    return named
+
+
+async def known_receipts(keys: Iterable[str], session: AsyncClientSession) -> dict[str, ReceiptRow]:
+    """The receipts that are there already, by id."""
+    found = Receipt.get_pymongo_collection().find({"_id": {"$in": list(keys)}}, session=session)
+    return {raw["_id"]: raw async for raw in found}
+
+
+async def insert_receipts(receipts: list[ReceiptRow], session: AsyncClientSession) -> None:
+    """Inserts receipts; one that is there already means that the message was processed before."""
+    if not receipts:
+        return
+    try:
+        await Receipt.get_pymongo_collection().insert_many(receipts, session=session, ordered=False)
+    except BulkWriteError as error:
+        if _is_duplicate(error):
+            raise AlreadyReceived from error
+        raise
+
+
+async def write_actors(actors: Iterable[Actor], session: AsyncClientSession) -> None:
+    """Writes the changed ones, a bulk a collection, each guarded by its revision."""
+    by_kind: dict[type[Actor], list[Write]] = {}
+    for actor in actors:
+        if actor.changed:
+            by_kind.setdefault(type(actor), []).append(actor.write())
+    for kind, writes in by_kind.items():
+        await _guarded(kind.get_pymongo_collection(), writes, session)
+
+
+async def _guarded(collection: Any, writes: list[Write], session: AsyncClientSession) -> None:
+    try:
+        done = await collection.bulk_write(writes, ordered=False, session=session)
+    except BulkWriteError as error:
+        if _is_duplicate(error):
+            raise Fenced(f"{collection.name}: a document was there first") from error
+        raise
+    if done.inserted_count + done.matched_count != len(writes):
+        raise Fenced(f"{collection.name}: {len(writes) - done.matched_count - done.inserted_count} had moved on")
+
+
+def _is_duplicate(error: BulkWriteError) -> bool:
+    details: Any = error.details or {}
+    errors = details.get("writeErrors", [])
+    return bool(errors) and all(each.get("code") == DUPLICATE_KEY for each in errors)
+
+
+async def finish_operations(finished: list[ReceiptRow], session: AsyncClientSession) -> None:
+    """Ends the operations whose second step this was: the first step's receipt takes this one's outcome."""
+    updates = [
+        UpdateOne(
+            {"_id": receipt["operation"], "status": "pending"},
+            {"$set": {"status": receipt["status"], "problem": receipt["problem"], "rev": receipt["rev"]}},
+        )
+        for receipt in finished
+    ]
+    if updates:
+        await Receipt.get_pymongo_collection().bulk_write(updates, ordered=False, session=session)
+
+
+async def insert_rows(rows: list[Row], session: AsyncClientSession) -> None:
+    """The messages that follow, to be published after the commit."""
+    if rows:
+        await OutboxRow.get_pymongo_collection().insert_many(rows, session=session, ordered=False)

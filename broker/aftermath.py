@@ -1,0 +1,78 @@
+"""What follows a commit: acks at once, then the messages that were decided, then answers for those who wait.
+
+All of it is repeatable: an ack that is lost brings the message again and its receipt answers; a row that is not published
+stays for the relay; an answer that is lost costs its sender a look-up.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from broker.acks import AckBook
+from broker.delivery import Delivery
+from broker.outbox import Outbox, Row
+from broker.publish import Publisher
+from broker.replies import Reply
+from documents.operations import Outcome
+
+log = structlog.get_logger(__name__)
+
+UNDER_WAY_MAX = 8
+ReceiptRow = dict[str, Any]
+
+
+class Aftermath:
+    """Ends committed deliveries. Publishing runs beside the next batch, a bounded number of batches behind."""
+
+    def __init__(self, publisher: Publisher, acks: AckBook) -> None:
+        self._publisher = publisher
+        self._outbox = Outbox(publisher)
+        self._acks = acks
+        self._room = asyncio.Semaphore(UNDER_WAY_MAX)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def settle(self, answers: Sequence[tuple[Delivery, ReceiptRow]], rows: Sequence[Row]) -> None:
+        """Acks now; publishes and answers in the background, waiting only while too much of that is under way."""
+        await self._acks.done([delivery.raw for delivery, _ in answers])
+        waiting = [(delivery, receipt) for delivery, receipt in answers if delivery.raw.reply_to]
+        if rows or waiting:
+            await self._room.acquire()
+            task = asyncio.create_task(self._follow_up(waiting, rows))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+
+    async def finished(self) -> None:
+        """Returns once everything under way is done."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _follow_up(self, waiting: Sequence[tuple[Delivery, ReceiptRow]], rows: Sequence[Row]) -> None:
+        for delivery, receipt in waiting:
+            await self._reply(delivery, receipt)
+        await self._outbox.send(rows)
+
+    async def _reply(self, delivery: Delivery, receipt: ReceiptRow) -> None:
+        """Answers whoever waits for this message's operation; a first step leaves that to the second."""
+        if receipt["status"] == Outcome.PENDING.value or not delivery.raw.reply_to:
+            return
+        group, _, message_id = (delivery.envelope.operation or receipt["_id"]).partition("/")
+        reply = Reply(
+            group=group,
+            message_id=message_id,
+            status=receipt["status"],
+            fingerprint=receipt["fingerprint"],
+            resource=receipt["resource"],
+            rev=receipt["rev"],
+            result=receipt["result"],
+            problem=receipt["problem"],
+        )
+        await self._publisher.reply(delivery.raw.reply_to, msgspec.json.encode(reply), message_id)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("aftermath.failed", error=repr(error), exc_info=error)

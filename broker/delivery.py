@@ -1,0 +1,85 @@
+"""One message as it was delivered: decoded once, and everything needed to end it."""
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from aio_pika.abc import AbstractIncomingMessage
+
+from broker.messages import MESSAGES, SYSTEM, Envelope, Event, Message, UnknownMessage
+from broker.topology import Group
+from documents.actors import utc_now
+
+ATTEMPTS_HEADER = "x-quire-attempts"
+FIRST_FAILED_HEADER = "x-quire-first-failed-at"
+
+
+@dataclass(eq=False, slots=True)
+class Delivery:
+    """A delivered message. `message` is None where it could not be decoded, and `failure` says why.
+
+    `attempts` counts the failed attempts before this delivery, from our own header: RabbitMQ 4 does not carry x-death
+    counts through a republish.
+    """
+
+    group: Group
+    queue: str
+    raw: AbstractIncomingMessage
+    envelope: Envelope
+    message: Message | None
+    failure: BaseException | None = None
+    reason: str = ""
+    attempts: int = 0
+    first_failed_at: str | None = None
+    due: float = 0.0  # event-loop time before which it is not tried again (in place)
+    give_up_at: float | None = None
+    actor: tuple[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.actor = (self.group.name, self.envelope.key)
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is a fact, which nobody can be told a refusal of."""
+        return isinstance(self.message, Event)
+
+    def fail(self, reason: str, error: BaseException) -> None:
+        """It is to be dead-lettered."""
+        self.failure = error
+        self.reason = reason
+
+
+def receive(group: Group, queue: str, raw: AbstractIncomingMessage) -> Delivery:
+    """Decodes a delivery. Never raises: what cannot be decoded is a delivery that fails."""
+    headers = raw.headers
+    attempts = headers.get(ATTEMPTS_HEADER, 0)
+    first = headers.get(FIRST_FAILED_HEADER)
+    known: dict[str, Any] = {
+        "attempts": attempts if isinstance(attempts, int) else 0,
+        "first_failed_at": str(first) if first else None,
+    }
+    try:
+        envelope = Envelope.from_bytes(raw.body)
+    except msgspec.DecodeError as error:
+        unread = _unreadable(raw)
+        return Delivery(group, queue, raw, unread, None, failure=error, reason="undecodable", **known)
+    try:
+        message = envelope.open(MESSAGES)
+    except (msgspec.DecodeError, UnknownMessage) as error:
+        return Delivery(group, queue, raw, envelope, None, failure=error, reason="undecodable", **known)
+    return Delivery(group, queue, raw, envelope, message, **known)
+
+
+def _unreadable(raw: AbstractIncomingMessage) -> Envelope:
+    """An envelope for a body that has none: its id is the property's, else a hash of the body."""
+    return Envelope(
+        id=raw.message_id or blake2b(raw.body, digest_size=16).hexdigest(),
+        type=raw.type or "unreadable",
+        version=0,
+        key="",
+        sender=SYSTEM,
+        accepted_at=raw.timestamp or utc_now(),
+        correlation_id=raw.correlation_id or "",
+        data=msgspec.Raw(b"null"),
+    )

@@ -1,0 +1,104 @@
+"""Group commit for what unordered groups have decided: many units of work, one transaction.
+
+Each unit is atomic: its actors (compare-and-set), its receipt and its outbox rows. Units that cannot be written together
+are split until the bad one stands alone; it alone gets the error.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+
+from broker.actors.apply import ReceiptRow
+from broker.actors.loop import is_away, is_conflict
+from broker.actors.store import (
+    TRANSACTION,
+    AlreadyReceived,
+    Fenced,
+    finish_operations,
+    insert_receipts,
+    insert_rows,
+    write_actors,
+)
+from broker.outbox import Row
+from documents.actors import Actor
+
+UNITS_MAX = 100
+PAUSE_S = 0.5
+
+
+@dataclass(eq=False, slots=True)
+class Unit:
+    """What is to be written together, and the future that tells how it went."""
+
+    actors: tuple[Actor, ...] = ()
+    receipt: ReceiptRow | None = None
+    rows: tuple[Row, ...] = ()
+    written: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class GroupCommit:
+    """Commits units in groups: whatever waits goes into the next transaction.
+
+    `commit` returns once the unit is durable (majority, journalled). Raises `Fenced` when an actor had moved on,
+    `AlreadyReceived` when the message was processed before; a database that is away is waited for.
+    """
+
+    def __init__(self, client: AsyncMongoClient[dict[str, object]]) -> None:
+        self._client = client
+        self._waiting: asyncio.Queue[Unit] = asyncio.Queue()
+        self.healthy = True
+
+    async def commit(self, unit: Unit) -> None:
+        """Writes a unit with whatever else waits."""
+        self._waiting.put_nowait(unit)
+        await unit.written
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        while True:
+            units = [await self._waiting.get()]
+            while len(units) < UNITS_MAX and not self._waiting.empty():
+                units.append(self._waiting.get_nowait())
+            await self._write([unit for unit in units if not unit.written.done()])
+
+    async def _write(self, units: Sequence[Unit]) -> None:
+        while units:
+            try:
+                await self._transaction(units)
+            except (AlreadyReceived, Fenced) as error:
+                await self._split(units, error)
+                return
+            except PyMongoError as error:
+                if is_conflict(error):
+                    continue
+                if not is_away(error):
+                    await self._split(units, error)
+                    return
+                self.healthy = False
+                await asyncio.sleep(PAUSE_S)
+            else:
+                self.healthy = True
+                for unit in units:
+                    if not unit.written.done():
+                        unit.written.set_result(None)
+                return
+
+    async def _transaction(self, units: Sequence[Unit]) -> None:
+        receipts = [unit.receipt for unit in units if unit.receipt is not None]
+        async with self._client.start_session() as session, await session.start_transaction(**TRANSACTION):
+            await insert_receipts(receipts, session)
+            await write_actors((actor for unit in units for actor in unit.actors), session)
+            await finish_operations([each for each in receipts if each["operation"]], session)
+            await insert_rows([row for unit in units for row in unit.rows], session)
+
+    async def _split(self, units: Sequence[Unit], error: Exception) -> None:
+        if len(units) == 1:
+            if not units[0].written.done():
+                units[0].written.set_exception(error)
+            return
+        middle = len(units) // 2
+        await self._write(units[:middle])
+        await self._write(units[middle:])
