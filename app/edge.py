@@ -1,0 +1,71 @@
+"""What the edge is made of: everything that ops hands in, and the two ears that it grows itself."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from app.metrics import Metrics
+from app.security.keys import Keyring
+from broker.connection import Endpoint
+from broker.feeds import Feeds
+from broker.listening import Listener
+from broker.messages import BookChanged
+from broker.publish import Publisher
+from broker.replies import Replies
+from documents.terms import Terms
+
+Probe = Callable[[], Awaitable[str | None]]
+"""Whether a part works: None, or a sentence that says what is wrong. Bounded in time by who calls it."""
+
+WAIT_S_MAX = 30  # of `Prefer: wait`
+BODY_BYTES_MAX = 1_000_000
+WATCHERS_MAX = 1_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Edge:
+    """The parts that every route may ask for, by name.
+
+    `database` is initialised (Beanie) and `publisher` started by whoever makes the edge, and closed by them; the
+    consuming connection is the edge's own. `probes` are asked for /health/ready; the name of one that the edge cannot
+    do without stands in `needs`.
+    """
+
+    publisher: Publisher
+    endpoint: Endpoint
+    keyring: Keyring
+    accounts: Any
+    cache: Any
+    covers: Any = None
+    terms: Terms = field(default_factory=Terms)
+    asyncapi: Mapping[str, Any] | None = None
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset({"database"})
+    on_book_changed: Callable[[BookChanged], Awaitable[None]] | None = None
+    version: str = "0.1.0"
+    name: str = field(default_factory=lambda: f"edge.{secrets.token_hex(6)}")
+    wait_s_max: int = WAIT_S_MAX
+    body_bytes_max: int = BODY_BYTES_MAX
+    watchers_max: int = WATCHERS_MAX
+    heartbeat_s: float = 15.0
+
+    replies: Replies = field(init=False)
+    feeds: Feeds = field(init=False)
+    listener: Listener = field(init=False)
+    metrics: Metrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Grows the ears; `listener.start()` opens them."""
+        self.replies = Replies(self.name)
+        self.feeds = Feeds(self.name, watchers_max=self.watchers_max, on_book_changed=self.on_book_changed)
+        self.listener = Listener(self.endpoint, name=self.name, ears=(self.replies, self.feeds))
+        self.metrics = Metrics()
+
+
+def edge_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Edge:
+    """The edge that a request came to."""
+    edge: Edge = connection.app.state.edge
+    return edge

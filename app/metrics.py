@@ -1,0 +1,49 @@
+"""What Prometheus scrapes from one edge process."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The edge's own series, in a registry of their own: two edges in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "quire_http_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "quire_http_request_seconds",
+            "Time to the end of the answer",
+            ("method", "route"),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._published = Counter(
+            "quire_commands_published", "Commands sent to the broker", ("type", "outcome"), registry=self.registry
+        )
+        self._gauges: dict[str, Gauge] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts an answer; `route` is the template, never the path: ids would make a series each."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def published(self, message: str, outcome: str) -> None:
+        """Counts a publish: accepted, unavailable, unknown, unroutable or too_large."""
+        self._published.labels(message, outcome).inc()
+
+    def set(self, name: str, help_text: str, value: float) -> None:
+        """A value as it is at the moment of the scrape."""
+        gauge = self._gauges.get(name)
+        if gauge is None:
+            gauge = self._gauges[name] = Gauge(name, help_text, registry=self.registry)
+        gauge.set(value)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)

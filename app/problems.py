@@ -1,0 +1,241 @@
+"""What the edge says when it says no: RFC 9457 problem details, one stable code for each reason.
+
+`CODES` is the one list of what the edge itself says, `REFUSALS` (documents/refusals.py) of what the rules say;
+`HTTP_STATUS` maps the latter to HTTP. docs/problems.md lists them all, and a test holds the lists together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    SerializationException,
+    ValidationException,
+)
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError
+
+from documents.refusals import REFUSALS, Refusal
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One reason to say no: its usual HTTP status, and a title that never changes."""
+
+    status: int
+    title: str
+
+
+CODES: dict[str, Code] = {
+    "bad_json": Code(400, "The body is not JSON"),
+    "bad_request": Code(400, "The request cannot be understood"),
+    "idempotency_key_required": Code(400, "An Idempotency-Key is needed"),
+    "bad_idempotency_key": Code(400, "The Idempotency-Key cannot be used"),
+    "unauthorized": Code(401, "A credential is needed"),
+    "forbidden": Code(403, "The role for this is missing"),
+    "not_found": Code(404, "There is no such thing"),
+    "method_not_allowed": Code(405, "The resource does not know this method"),
+    "not_acceptable": Code(406, "The resource has no such representation"),
+    "conflict": Code(409, "The state of the resource does not allow this"),
+    "gone": Code(410, "It is no longer there"),
+    "operation_expired": Code(410, "The operation was too long ago"),
+    "too_large": Code(413, "The body is too large"),
+    "unsupported_media_type": Code(415, "The body's type is not understood"),
+    "invalid_input": Code(422, "Some fields do not hold what they should"),
+    "bad_isbn": Code(422, "That is not an ISBN"),
+    "cannot_merge_itself": Code(422, "A cart cannot be merged into itself"),
+    "too_many_requests": Code(429, "Too many requests"),
+    "internal_error": Code(500, "Something broke on our side"),
+    "operation_failed": Code(500, "The command could not be processed"),
+    "broker_unavailable": Code(503, "The broker is not available"),
+    "database_unavailable": Code(503, "The database is not available"),
+    "too_many_watchers": Code(503, "Too many clients watch"),
+    "unavailable": Code(503, "A part that this needs is not available"),
+    "outcome_unknown": Code(504, "It is not known whether the command was accepted"),
+}
+"""Codes of the edge itself; other modules of the edge add theirs here."""
+
+REFUSED: dict[str, int] = {
+    "not_permitted": 403,
+    "not_found": 404,
+    "book_unknown": 404,
+    "quantity_too_large": 422,
+    "idempotency_key_reused": 422,
+}
+"""Refusals that are not 409, the state's own conflict: 422 marks input that can never work."""
+
+BY_STATUS: dict[int, str] = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    409: "conflict",
+    410: "gone",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid_input",
+    429: "too_many_requests",
+    500: "internal_error",
+    503: "unavailable",
+    504: "outcome_unknown",
+}
+
+
+class Problem(Exception):
+    """An answer that says no. `code` is one of `CODES` or a refusal's; `extensions` are JSON values for programs."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **extensions: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extensions = extensions
+
+
+def refusal_status(code: str) -> int:
+    """The HTTP status of a rule's code."""
+    return REFUSED.get(code, 409)
+
+
+def title_of(code: str) -> str:
+    """The sentence that stands for a code, whoever says it."""
+    if code in CODES:
+        return CODES[code].title
+    return REFUSAL_TITLES.get(code, code.replace("_", " ").capitalize())
+
+
+def _title(refusal: type[Refusal]) -> str:
+    return (refusal.__doc__ or refusal.code).strip().splitlines()[0].rstrip(".")
+
+
+REFUSAL_TITLES: dict[str, str] = {refusal.code: _title(refusal) for refusal in REFUSALS}
+
+
+def problem_body(
+    status: int, code: str, detail: str, *, instance: str | None = None, **extensions: Any
+) -> dict[str, Any]:
+    """A problem as JSON; members of the standard come first and win over extensions of the same name."""
+    body: dict[str, Any] = {
+        "type": f"/problems/{code}",
+        "title": title_of(code),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if instance is not None:
+        body["instance"] = instance
+    return {**body, **{name: value for name, value in extensions.items() if name not in body}}
+
+
+def problem_response(
+    request: Request[Any, Any, Any],
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **extensions: Any,
+) -> Response[dict[str, Any]]:
+    """A problem as an answer to a request."""
+    body = problem_body(status, code, detail, instance=request.url.path, **extensions)
+    return Response(body, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def on_problem(request: Request[Any, Any, Any], error: Problem) -> Response[dict[str, Any]]:
+    """Our own."""
+    return problem_response(request, error.status, error.code, error.detail, error.headers, **error.extensions)
+
+
+def on_refusal(request: Request[Any, Any, Any], error: Refusal) -> Response[dict[str, Any]]:
+    """A rule that the edge itself asked."""
+    return problem_response(request, refusal_status(error.code), error.code, error.message, **error.details)
+
+
+def on_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[dict[str, Any]]:
+    """Fields that do not hold what they should, each by name."""
+    found = error.extra if isinstance(error.extra, list) else []
+    errors = [{"field": each.get("key", "body"), "message": each.get("message", "")} for each in found]
+    names = ", ".join(f"{each['field']}: {each['message']}" for each in errors) or error.detail
+    return problem_response(request, 422, "invalid_input", names, errors=errors)
+
+
+def invalid(**fields: str) -> Problem:
+    """The problem of fields that look right and are not: `invalid(email="is not an address")`.
+
+    A double underscore stands for the dot of a nested field.
+    """
+    errors = [{"field": name.replace("__", "."), "message": message} for name, message in fields.items()]
+    return Problem(
+        422, "invalid_input", ", ".join(f"{each['field']}: {each['message']}" for each in errors), errors=errors
+    )
+
+
+def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    """The framework's own: unknown routes, wrong methods, bodies that are too large or no JSON."""
+    status = error.status_code
+    if status >= 500:
+        return on_unexpected(request, error)
+    if isinstance(error.__cause__, SerializationException):
+        return problem_response(request, 400, "bad_json", f"The body is not JSON: {error.detail}")
+    code = BY_STATUS.get(status, "bad_request")
+    headers = dict(error.headers or {})
+    if status == 401:
+        headers.setdefault("WWW-Authenticate", "Bearer")
+    return problem_response(request, status, code, _detail(request, error), headers)
+
+
+def _detail(request: Request[Any, Any, Any], error: HTTPException) -> str:
+    path = request.url.path
+    if isinstance(error, MethodNotAllowedException):
+        return f"{path} does not know {request.method}"
+    if isinstance(error, NotFoundException):
+        return error.detail if error.detail != HTTPStatus.NOT_FOUND.phrase else f"There is nothing at {path}"
+    return error.detail or HTTPStatus(error.status_code).phrase
+
+
+def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """A bug, or a part that is away: logged in full, told in one sentence."""
+    correlation_id = request.scope.get("state", {}).get("correlation_id", "")
+    log.error(
+        "request.failed",
+        method=request.method,
+        path=request.url.path,
+        correlation_id=correlation_id,
+        exc_info=error,
+    )
+    detail = f"The request failed for a reason of ours. Name {correlation_id} when you ask about it"
+    return problem_response(request, 500, "internal_error", detail, correlation_id=correlation_id)
+
+
+def on_database(request: Request[Any, Any, Any], error: PyMongoError) -> Response[dict[str, Any]]:
+    """The database does not answer; anything else that it says is a bug of ours."""
+    if not isinstance(error, ConnectionFailure | ExecutionTimeout):
+        return on_unexpected(request, error)
+    log.warning("database.unavailable", path=request.url.path, error=str(error))
+    return problem_response(
+        request, 503, "database_unavailable", "The database does not answer: try again", {"Retry-After": "2"}
+    )
+
+
+EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
+    Problem: on_problem,
+    Refusal: on_refusal,
+    ValidationException: on_validation,
+    HTTPException: on_http,
+    PyMongoError: on_database,
+    Exception: on_unexpected,
+}
+"""What answers for which exception: every 4xx and 5xx of the edge comes from here."""

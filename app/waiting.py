@@ -1,0 +1,49 @@
+"""Waiting for a command's outcome: the reply, or where replies may not come, the receipt."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from app.operations import Ended, ended_of, replied
+from broker.replies import Reply
+from documents.operations import Outcome, Receipt, receipt_id
+
+LOOK_EVERY_S = 0.2
+
+
+async def read_receipt(group: str, message_id: str) -> Ended | None:
+    """What the receipt says, or None while there is none."""
+    found = await Receipt.get_pymongo_collection().find_one({"_id": receipt_id(group, message_id)})
+    return ended_of(found) if found else None
+
+
+async def read_receipts(groups: Iterable[str], message_id: str) -> Ended | None:
+    """The receipt of a message in whichever of these groups has it."""
+    names = [receipt_id(group, message_id) for group in groups]
+    found: dict[str, Any] | None = await Receipt.get_pymongo_collection().find_one({"_id": {"$in": names}})
+    return ended_of(found) if found else None
+
+
+async def outcome(
+    group: str, message_id: str, wait_s: float, reply: asyncio.Future[Reply] | None
+) -> Ended | None:
+    """How a message ended, or as far as it is after `wait_s`: None where nothing is written yet.
+
+    With a `reply` to come, it is waited for and the receipt read once more at the end; a reply may be lost. Without
+    one (the reply queue does not stand, or an earlier try sent the message) the receipt is looked at again and again.
+    """
+    try:
+        async with asyncio.timeout(wait_s):
+            if reply is not None:
+                return replied(await reply)
+            return await _watch_receipt(group, message_id)
+    except TimeoutError:
+        return await read_receipt(group, message_id)
+
+
+async def _watch_receipt(group: str, message_id: str) -> Ended:
+    while True:
+        ended = await read_receipt(group, message_id)
+        if ended is not None and ended.status is not Outcome.PENDING:
+            return ended
+        await asyncio.sleep(LOOK_EVERY_S)

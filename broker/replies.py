@@ -1,0 +1,80 @@
+"""Answers to those who wait: one queue for each edge process, transient, on its consuming connection.
+
+Direct reply-to works only on the channel that published, so the edge has a queue of its own. A lost answer costs its
+waiter a look at the receipt, nothing more.
+"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import structlog
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel
+
+log = structlog.get_logger(__name__)
+
+QUEUE_LENGTH_MAX = 10_000  # answers; older ones make room
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """How a command ended, as its receipt says. Travels as JSON, its correlation id is the message id."""
+
+    group: str
+    message_id: str
+    status: str
+    fingerprint: str = ""
+    resource: str | None = None
+    rev: int | None = None
+    result: dict[str, Any] | None = None
+    problem: dict[str, Any] | None = None
+
+
+DECODER = msgspec.json.Decoder(Reply)
+
+
+class Replies:
+    """The answers that one process waits for. `queue` is where they are to be sent."""
+
+    def __init__(self, name: str) -> None:
+        self.queue = f"{name}.replies"
+        self._waiting: dict[str, list[asyncio.Future[Reply]]] = {}
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return sum(len(futures) for futures in self._waiting.values())
+
+    def expect(self, message_id: str) -> asyncio.Future[Reply]:
+        """The answer to come for a message. Ask before publishing; cancel it to stop waiting."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(message_id, []).append(future)
+        future.add_done_callback(lambda done: self._forget(message_id, done))
+        return future
+
+    def resolve(self, reply: Reply) -> None:
+        """Hands an answer to everybody who waits for it; one that nobody waits for is dropped."""
+        for future in tuple(self._waiting.get(reply.message_id, ())):
+            if not future.done():
+                future.set_result(reply)
+
+    async def consume(self, channel: AbstractRobustChannel) -> None:
+        """Declares the queue on a channel and takes what comes, also after a reconnect."""
+        queue = await channel.declare_queue(
+            self.queue,
+            exclusive=True,
+            auto_delete=True,
+            arguments={"x-max-length": QUEUE_LENGTH_MAX, "x-overflow": "drop-head"},
+        )
+        await queue.consume(self._on_message, no_ack=True)
+
+    async def _on_message(self, message: AbstractIncomingMessage) -> None:
+        try:
+            self.resolve(DECODER.decode(message.body))
+        except msgspec.DecodeError as error:
+            log.warning("reply.unreadable", correlation_id=message.correlation_id, error=str(error))
+
+    def _forget(self, message_id: str, future: asyncio.Future[Reply]) -> None:
+        futures = self._waiting.get(message_id, [])
+        if future in futures:
+            futures.remove(future)
+        if not futures:
+            self._waiting.pop(message_id, None)
