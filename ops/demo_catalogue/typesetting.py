@@ -13,6 +13,7 @@ from dataclasses import dataclass
 _NARROW = frozenset("iljtfrI.,:;'’!|()[]-·")
 _WIDE = frozenset("MWœæŒÆ—…@%Щшщжю")
 _BROAD = frozenset("mwм")
+_ROUND_SCRIPTS = frozenset(("TAMIL", "MALAYALAM", "TELUGU", "KANNADA", "SINHALA", "MYANMAR"))
 _CLOSING = frozenset("、。，．」』）！？・ー")
 ELLIPSIS = "…"
 
@@ -52,7 +53,10 @@ def _char_em(char: str) -> float:
         return 0.84
     if category == "Lu":
         return 0.74
-    return 0.55 if char.isascii() or "LATIN" in unicodedata.name(char, "") else 0.62
+    script = unicodedata.name(char, "").partition(" ")[0]
+    if script in _ROUND_SCRIPTS:
+        return 1.0
+    return 0.55 if char.isascii() or script == "LATIN" else 0.62
 
 
 def is_cjk(text: str) -> bool:

@@ -224,6 +224,13 @@ def test_scripts_without_spaces_break_between_characters() -> None:
     assert not is_cjk("Genji 源氏")
 
 
+def test_widths_follow_the_script() -> None:
+    """Wide scripts count for more than Latin, and accents that sit on a letter for nothing."""
+    assert width_em("சபத") > width_em("abc")
+    assert width_em("東京") == 2.0
+    assert width_em("e\u0301") == width_em("e")
+
+
 def _luminance(colour: str) -> float:
     """Relative luminance as WCAG 2.2 defines it."""
     parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
