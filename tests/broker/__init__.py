@@ -1,0 +1,1 @@
+"""The broker: messages, topology, publishing, actors, and the embedded broker."""

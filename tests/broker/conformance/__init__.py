@@ -1,0 +1,1 @@
+"""One suite for both brokers: what holds on a real RabbitMQ holds on the embedded one."""
