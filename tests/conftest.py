@@ -1,6 +1,6 @@
 """Real servers for the tests that ask for them: started once, on first use, in a temporary folder.
 
-A server that is not on this machine skips the tests that need it and says why; where `CI` is set, it fails them.
+A server that is not on this machine skips its tests and says why; where `CI` is set, it fails them.
 All tests and fixtures share one event loop, so clients of these servers may be shared as well.
 """
 
@@ -53,7 +53,7 @@ async def mongo_database(
 
 @pytest.fixture(scope="session")
 async def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RabbitMQ]:
-    """A RabbitMQ node with its management API, shared by all tests; `rabbitmq_url` is a part of it for one."""
+    """A RabbitMQ node with its management API, shared by all tests; `rabbitmq_url` is one test's part."""
     try:
         server = await RabbitMQ.start(tmp_path_factory.mktemp("rabbitmq"))
     except ServerMissing as error:

@@ -1,4 +1,4 @@
-"""Servers that Quire starts itself: a mongod, a RabbitMQ or a Redis, each in a folder of its own, on 127.0.0.1 alone.
+"""Servers that Quire starts itself: a mongod, a RabbitMQ or a Redis, each in its own folder, on 127.0.0.1.
 
 A server started here ends with the process that started it, however that one ends: see `ops.servers.guard`.
 """

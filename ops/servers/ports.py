@@ -4,8 +4,8 @@ import asyncio
 import random
 import socket
 
-# Below the range from which Linux and macOS take the ports of outgoing connections (32768 and 49152 on), so that
-# none of those comes in between the choice of a port and the server's start.
+# Below the range from which Linux and macOS take the ports of outgoing connections (32768 and 49152 on), so
+# that none of those comes in between the choice of a port and the server's start.
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 ATTEMPTS_MAX = 200
 
@@ -22,7 +22,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """The preferred port when it is free, else a random free one (a random one, so that two processes seldom agree)."""
+    """The preferred port if it is free, else a random free one: two processes seldom agree on it."""
     if preferred is not None and is_free(preferred):
         return preferred
     for _ in range(ATTEMPTS_MAX):

@@ -17,7 +17,7 @@ from ops.servers.child import Child
 from ops.servers.errors import ServerFailed, ServerMissing
 from ops.servers.ports import free_port, listening
 
-# Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq, who may not write our folder: the scripts behind it.
+# Debian's /usr/sbin/rabbitmq-server changes to a user who may not write our folder: the scripts behind it.
 SCRIPTS = ("usr/lib/rabbitmq/bin", "usr/local/sbin", "opt/rabbitmq/sbin", "opt/homebrew/sbin")
 READY_WITHIN_S = 90
 CTL_WITHIN_S = 60
@@ -40,7 +40,7 @@ class Node:
 class RabbitMQ:
     """A running node. Made by `RabbitMQ.start`.
 
-    `url` is its AMQP address with user and password (virtual host `/`), `management_url` that of its management console
+    `url` is its AMQP address with user and password (virtual host `/`), `management_url` that of its console
     (sign in with `user` and `password`).
     """
 
@@ -60,8 +60,8 @@ class RabbitMQ:
         """Start a node in `folder` (made where it is absent) and wait until it takes connections.
 
         Args:
-            folder: holds its data, configuration, cookie and log, and the password of its only user (mode 0600).
-            root: run it inside this other system (chroot; needs root, and `folder` inside of it), for another version.
+            folder: holds its data, configuration, cookie, log, and the password of its only user (mode 0600).
+            root: run it inside this other system (chroot: as root, with `folder` in it), for another version.
 
         Raises:
             ServerMissing: there is no RabbitMQ on this machine, or in `root`.
@@ -79,6 +79,12 @@ class RabbitMQ:
         """The node's process id."""
         assert self._server is not None
         return self._server.pid
+
+    @property
+    def epmd_pid(self) -> int:
+        """The process id of the node's own port mapper."""
+        assert self._epmd is not None
+        return self._epmd.pid
 
     def url_of(self, vhost: str) -> str:
         """The AMQP address of one of its virtual hosts."""
@@ -130,7 +136,7 @@ class RabbitMQ:
         return output.decode(errors="replace")
 
     async def management(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Call the management API: `await rabbitmq.management("GET", "queues/%2f")`; the decoded answer, None if empty.
+        """Call the management API, as in `management("GET", "queues/%2f")`; the decoded answer.
 
         Raises:
             httpx.HTTPStatusError: it answered with an error.
@@ -196,8 +202,8 @@ class RabbitMQ:
         if found is None:
             where = f"in {self.root}" if self.root else "on this machine"
             raise ServerMissing(
-                f"no RabbitMQ {where} ({name} is missing): install it (Debian: apt-get install --no-install-recommends "
-                "rabbitmq-server), or give the URL of one"
+                f"no RabbitMQ {where} ({name} is missing): install it (Debian: apt-get install "
+                "--no-install-recommends rabbitmq-server), or give the URL of one"
             )
         return found
 
@@ -251,7 +257,7 @@ class RabbitMQ:
             "RABBITMQ_GENERATED_CONFIG_DIR": self._seen("config"),
             "RABBITMQ_SCHEMA_DIR": self._seen("schema"),
             "RABBITMQ_LOGS": "-",
-            # The script replaces itself by the node, as it does under systemd: SIGTERM then reaches the node itself.
+            # The script replaces itself by the node, as under systemd: SIGTERM then reaches the node itself.
             "RUNNING_UNDER_SYSTEMD": "true",
             # Bound to cores, as by default, several nodes on one machine would share the first core.
             "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
@@ -275,5 +281,5 @@ def _node(folder: Path) -> Node:
 
 
 def _write_private(path: Path, text: str) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
+    path.touch(mode=0o600)
+    path.write_text(text)

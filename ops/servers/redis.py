@@ -38,7 +38,8 @@ class Redis:
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         if program is None:
             raise ServerMissing(
-                "redis-server is not on PATH: install it (Debian: apt-get install redis-server), or give the URL of one"
+                "redis-server is not on PATH: install it (Debian: apt-get install --no-install-recommends "
+                "redis-server), or give the URL of one"
             )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         port = free_port(port)
