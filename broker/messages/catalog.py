@@ -1,10 +1,13 @@
 """Commands to the catalogue. The key is the book's ISBN-13; prices are minor units."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from broker.messages.base import Command, Event
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+MinorUnits = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class BookCommand(Command, frozen=True, kw_only=True):
@@ -35,7 +38,10 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class PutBook(BookCommand, frozen=True, kw_only=True):
-    """Make the title's record say exactly this; `stock` sets the copies on hand where it is given."""
+    """Make the title's record say exactly this.
+
+    `price` (minor units) and `currency` come together; `stock` counts the copies of a title that was never counted.
+    """
 
     title: str
     subtitle: str | None = None
@@ -44,20 +50,20 @@ class PutBook(BookCommand, frozen=True, kw_only=True):
     subjects: tuple[Subject, ...] = ()
     language: str | None = None  # ISO 639-2/B
     format: str | None = None
-    pages: int | None = None
+    pages: Count | None = None
     publisher: str | None = None
     description: str | None = None
-    price: int | None = None
+    price: MinorUnits | None = None
     currency: str | None = None
     for_sale: bool = True
-    ratings_count: int = 0
-    stock: int | None = None
+    ratings_count: Count | None = None  # None: as it is
+    stock: Count | None = None
 
 
 class SetStock(BookCommand, frozen=True, kw_only=True):
     """Make the copies on hand exactly this many."""
 
-    on_hand: int
+    on_hand: Count
 
 
 class BookChanged(Event, frozen=True, kw_only=True):

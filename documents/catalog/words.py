@@ -1,0 +1,56 @@
+"""Text as a search sees it: without case, accents or punctuation, cut into words."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+# What NFKD leaves whole, although readers type it plain.
+PLAIN = str.maketrans(
+    {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ŋ": "n"}
+)
+APOSTROPHES = re.compile("['’‘ʼ`´]")
+WORD = re.compile(r"[^\W_]+")
+WORD_LENGTH_MAX = 64  # characters; longer ones are noise, and index keys cost space
+WORDS_MAX = 256  # of one title, all its fields together
+
+
+def fold(text: str) -> str:
+    """Lower case, no accents, no punctuation, single spaces: "L’Été, à Paris" is "lete a paris"."""
+    return " ".join(_raw_words(text))
+
+
+def _raw_words(text: str) -> list[str]:
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return WORD.findall(APOSTROPHES.sub("", bare.translate(PLAIN)))
+
+
+def _join_initials(words: Iterable[str]) -> list[str]:
+    """Runs of single letters as one word: "J. R. R. Tolkien" and "J.R.R. Tolkien" read "jrr tolkien"."""
+    joined: list[str] = []
+    run = ""
+    for word in words:
+        if len(word) == 1 and word.isalpha():
+            run += word
+            continue
+        if run:
+            joined.append(run)
+            run = ""
+        joined.append(word)
+    return [*joined, run] if run else joined
+
+
+def query_words(text: str) -> list[str]:
+    """The words that somebody looks for, in their order, initials joined."""
+    return [word[:WORD_LENGTH_MAX] for word in _join_initials(_raw_words(text))]
+
+
+def index_words(*texts: str | None) -> list[str]:
+    """The distinct words of all texts, first come first; initials both joined and one by one."""
+    found: dict[str, None] = {}
+    for text in texts:
+        if text:
+            words = _raw_words(text)
+            found.update(dict.fromkeys(word[:WORD_LENGTH_MAX] for word in words))
+            found.update(dict.fromkeys(word[:WORD_LENGTH_MAX] for word in _join_initials(words)))
+    return list(found)[:WORDS_MAX]
