@@ -279,7 +279,7 @@ async def test_a_rabbitmq_comes_back_with_its_messages(tmp_path: Path, rabbitmq:
             await channel.declare_queue("kept", durable=True, arguments={"x-queue-type": "quorum"})
             message = aio_pika.Message(b"here", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
             await channel.default_exchange.publish(message, "kept", mandatory=True)
-            # Killed within the first tick of a new queue (5 s), RabbitMQ 3.10 finds it again, but no leader for
+            # Killed within the first tick of a new queue (5 s), RabbitMQ 3.10 finds it again, no leader for
             # it, and every call waits for one. The figures of the management API come with that tick.
             await until(counted)
             await server.kill()
