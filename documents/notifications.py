@@ -27,8 +27,8 @@ def notification_id(order_id: str, event_type: str) -> str:
 class Notification(Actor):
     """One mail. It is written before the send and after it, so that a repeat of the event finds it.
 
-    `lease_until` keeps a second worker from sending the same mail beside the first; it ends early when the first knows
-    that its attempt failed.
+    `lease_until` keeps a second worker from sending the same mail beside the first; it ends early when the
+    first knows that its attempt failed.
     """
 
     kind: ClassVar[str] = "notification"
@@ -37,7 +37,7 @@ class Notification(Actor):
     order_id: str
     event: str
     recipient: str
-    subject: str
+    subject: str = ""
     attempts: int = 0
     lease_until: datetime | None = None
     sent_at: datetime | None = None
@@ -50,14 +50,13 @@ class Notification(Actor):
         indexes = [IndexModel([("order_id", ASCENDING)]), IndexModel([("status", ASCENDING)])]
 
     @classmethod
-    def about(cls, order_id: str, event_type: str, recipient: str, subject: str) -> Self:
+    def about(cls, order_id: str, event_type: str, recipient: str) -> Self:
         """A mail that nobody has tried to send yet."""
         return cls(
             id=notification_id(order_id, event_type),
             order_id=order_id,
             event=event_type,
             recipient=recipient,
-            subject=subject,
         )
 
     @property
@@ -102,6 +101,7 @@ class Notification(Actor):
             "$set": {
                 "rev": self.rev,
                 "status": self.status.value,
+                "subject": self.subject,
                 "attempts": self.attempts,
                 "lease_until": self.lease_until,
                 "sent_at": self.sent_at,

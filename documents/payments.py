@@ -4,9 +4,9 @@
          |              |
          +--> voiding <-+--> voided          declined and expired are ends too
 
-A state ending in "-ing" is an intent: it is written before the gateway is called, so that a crash leaves a question that can
-be asked (`Gateway.find`) rather than a guess. A payment that is voided or expired before its order was ever seen
-keeps a late OrderPlaced from charging.
+A state ending in "-ing" is an intent: it is written before the gateway is called, so that a crash leaves a
+question that can be asked (`Gateway.find`) rather than a guess. A payment that is voided or expired before
+its order was ever seen keeps a late OrderPlaced from charging.
 """
 
 from datetime import datetime
@@ -50,8 +50,8 @@ MOVES: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     S.EXPIRED: frozenset(),
 }
 
-# What a payment may begin as: usually the intent to authorise; closed, where the order's end was heard of first;
-# authorized, where the gateway knows of a charge that we have no record of.
+# What a payment may begin as: usually the intent to authorise; closed, where the order's end was heard of
+# first; authorized, where the gateway knows of a charge that we have no record of.
 BEGINNINGS = frozenset({S.AUTHORISING, S.AUTHORIZED, S.VOIDED, S.EXPIRED})
 
 INTENTS = frozenset({S.AUTHORISING, S.CAPTURING, S.VOIDING, S.REFUNDING})
@@ -69,8 +69,8 @@ class PaymentChange(BaseModel):
 class Payment(Actor):
     """The money of one order; `id` is the order's id and the gateway's idempotency key.
 
-    `amount` is in minor units of `currency` (ISO 4217); both are None where the order's end was heard of before the
-    order. `reference` is the gateway's own name of the charge.
+    `amount` is in minor units of `currency` (ISO 4217); both are None where the order's end was heard of
+    before the order. `reference` is the gateway's own name of the charge.
     """
 
     kind: ClassVar[str] = "payment"
@@ -101,7 +101,9 @@ class Payment(Actor):
         token: str | None = None,
         reason: str | None = None,
     ) -> Self:
-        """A payment that was not there before, in its first state. Raises `ValueError` for one that cannot be a first."""
+        """A payment that was not there before, in its first state. Raises `ValueError` for one that cannot be
+        a first.
+        """
         if status not in BEGINNINGS:
             raise ValueError(f"a payment cannot begin as {status} (order {order_id})")
         payment = cls(id=order_id, status=status, amount=amount, currency=currency, token=token)

@@ -4,8 +4,8 @@
         |             +------------------------^
         +-> cancelled
 
-Whether a parcel may leave is the order's decision, not the shipment's: a dispatch that the order refuses, because it was
-cancelled meanwhile, leaves the shipment where the parcel is and marks it `recall`.
+Whether a parcel may leave is the order's decision, not the shipment's: a dispatch that the order refuses,
+because it was cancelled meanwhile, leaves the shipment where the parcel is and marks it `recall`.
 """
 
 from datetime import datetime
@@ -112,7 +112,9 @@ class Shipment(Actor):
         return True
 
     def report(self, status: ShipmentStatus, at: datetime) -> bool:
-        """Takes in what a carrier says; False for what is known or has been overtaken. Raises `MoveNotAllowed`."""
+        """Takes in what a carrier says; False for what is known or has been overtaken. Raises
+        `MoveNotAllowed`.
+        """
         if status in LEFT and self.status in LEFT and LEFT.index(status) <= LEFT.index(self.status):
             return False
         self._require(status)
@@ -120,7 +122,9 @@ class Shipment(Actor):
         return True
 
     def cancel(self, at: datetime, reason: str | None) -> None:
-        """The order was cancelled: nothing is sent any more, and what has left is to be recalled. A repeat is no change."""
+        """The order was cancelled: nothing is sent any more, and what has left is to be recalled. A repeat is
+        no change.
+        """
         if self.status in LEFT:
             if not self.recall:
                 self.recall = True

@@ -1,7 +1,8 @@
 """Any gateway, bounded in time: a limit round each call, short retries, and an unknown outcome asked for.
 
-A call that fails at once is repeated a few times (it is idempotent by key), with jitter. One that runs into its limit
-is not: ten seconds are enough for one attempt, so the books are asked, and the retry queues do the rest.
+A call that fails at once is repeated a few times (it is idempotent by key), with jitter. One that runs into
+its limit is not: ten seconds are enough for one attempt, so the books are asked, and the retry queues do the
+rest.
 """
 
 import asyncio
@@ -33,8 +34,8 @@ class GatewayTimeout(GatewayUnreachable):
 class BoundedGateway:
     """A `Gateway` that answers within `timeout_s` a call, or raises `GatewayUnreachable`.
 
-    The longest takes `TRYING_MAX_S`, a pause and one limit, and as much again for the question what became of it: half a
-    minute by default.
+    The longest takes `TRYING_MAX_S`, a pause and one limit, and as much again for the question what became of
+    it: half a minute by default.
     """
 
     def __init__(self, gateway: Gateway, *, timeout_s: float = TIMEOUT_S) -> None:
@@ -44,7 +45,9 @@ class BoundedGateway:
     async def authorise(self, key: str, amount: int, currency: str, token: str) -> Charge:
         """As the gateway's; an unknown outcome is asked for."""
         try:
-            return await self._call("authorise", key, lambda: self._gateway.authorise(key, amount, currency, token))
+            return await self._call(
+                "authorise", key, lambda: self._gateway.authorise(key, amount, currency, token)
+            )
         except GatewayUnreachable:
             charge = await self.find(key)
             if charge is None:
@@ -98,4 +101,6 @@ class BoundedGateway:
             async with asyncio.timeout(self._timeout_s):
                 return await call()
         except TimeoutError as error:
-            raise GatewayTimeout(f"the gateway did not answer {what} {key} within {self._timeout_s:g} s") from error
+            raise GatewayTimeout(
+                f"the gateway did not answer {what} {key} within {self._timeout_s:g} s"
+            ) from error

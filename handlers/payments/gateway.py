@@ -1,6 +1,7 @@
 """What a payment gateway can do for us. The idempotency key of every call is the order's id.
 
-The simulated gateway implements it, and any other may: it needs idempotent calls and a way to ask for an outcome.
+The simulated gateway implements it, and any other may: it needs idempotent calls and a way to ask for an
+outcome.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ class ChargeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One key in the gateway's books; `amount` in minor units of `currency`, 0 and "" where it was closed unused."""
+    """One key in the gateway's books; `amount` in minor units of `currency`, 0 and "" where it was closed
+    unused.
+    """
 
     key: str
     status: ChargeStatus
@@ -55,13 +58,15 @@ class GatewayMisused(Exception):
 
 
 class Gateway(Protocol):
-    """Every call may be repeated and then has no further effect; each raises `GatewayUnreachable` on an unknown outcome."""
+    """Every call may be repeated and then has no further effect; each raises `GatewayUnreachable` on an
+    unknown outcome.
+    """
 
     async def authorise(self, key: str, amount: int, currency: str, token: str) -> Charge:
         """Holds `amount` (minor units) for us, once a key.
 
-        Returns the charge as it stands, which is voided where the key was closed. Raises `GatewayDeclined`, and
-        `GatewayMisused` for another amount under the same key.
+        Returns the charge as it stands, which is voided where the key was closed. Raises `GatewayDeclined`,
+        and `GatewayMisused` for another amount under the same key.
         """
         ...
 
@@ -72,9 +77,9 @@ class Gateway(Protocol):
     async def void(self, key: str) -> Charge:
         """Gives back what is held, if anything is, and closes the key.
 
-        After it returned, no `authorise` under this key holds money any more, not even one that was sent before and arrives
-        late: what is known to be cancelled stays uncharged. Raises `GatewayDeclined` (already_captured) where it was
-        captured.
+        After it returned, no `authorise` under this key holds money any more, not even one that was sent
+        before and arrives late: what is known to be cancelled stays uncharged. Raises `GatewayDeclined`
+        (already_captured) where it was captured.
         """
         ...
 

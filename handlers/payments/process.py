@@ -8,11 +8,11 @@
 
 Messages come repeatedly, late, in any order and to two workers at once. Three rules make that right:
 
-1. An intent is saved (compare-and-set) before the gateway is called, so nothing is charged that no document tells of, and
-   whoever finds the document moved when it commits begins again.
+1. An intent is saved (compare-and-set) before the gateway is called, so nothing is charged that no document
+   tells of, and whoever finds the document moved when it commits begins again.
 2. Every call has the order's id as its key.
-3. What must not be charged any more is closed at the gateway (`void`), after its document says so: an authorisation
-   that was on its way, in a worker that froze or died, finds the key closed.
+3. What must not be charged any more is closed at the gateway (`void`), after its document says so: an
+   authorisation that was on its way, in a worker that froze or died, finds the key closed.
 """
 
 from broker.groups import Effects, Transient, UnorderedGroup, WorkDesk
@@ -39,12 +39,14 @@ S = PaymentStatus
 
 
 class OutOfStep(Exception):
-    """An order and its payment contradict each other: not to be mended by a retry, so it is dead-lettered for a person."""
+    """An order and its payment contradict each other: not to be mended by a retry, so it is dead-lettered for
+    a person.
+    """
 
     def __init__(self, payment: Payment, event: str) -> None:
         super().__init__(
-            f"{event} of order {payment.id}, whose payment is {payment.status}: nothing was done; compare both with the"
-            " gateway's books"
+            f"{event} of order {payment.id}, whose payment is {payment.status}: nothing was done; compare both"
+            " with the gateway's books"
         )
 
 
@@ -69,7 +71,9 @@ class Payments:
             )
             await desk.save(payment)
         elif payment.status is S.AUTHORISING:
-            charge = await self._gateway.find(payment.id)  # an earlier attempt's outcome is asked for, not guessed
+            charge = await self._gateway.find(
+                payment.id
+            )  # an earlier attempt's outcome is asked for, not guessed
         else:
             return _nothing(payment)
         if charge is None:
@@ -103,13 +107,20 @@ class Payments:
         payment = await desk.load(Payment, event.order_id)
         if payment is None:  # no intent was ever saved, so no call was ever made; this keeps it so
             payment = Payment.begin(
-                event.order_id, S.VOIDED, desk.now, amount=event.total, currency=event.currency, reason=event.reason
+                event.order_id,
+                S.VOIDED,
+                desk.now,
+                amount=event.total,
+                currency=event.currency,
+                reason=event.reason,
             )
             return _tell(payment)
         if payment.status in (S.DECLINED, S.VOIDED, S.REFUNDED):
             return _nothing(payment)
         if payment.status is S.CAPTURING:
-            raise Transient(f"order {payment.id} is cancelled while its payment is captured: the capture goes first")
+            raise Transient(
+                f"order {payment.id} is cancelled while its payment is captured: the capture goes first"
+            )
         if payment.status in (S.CAPTURED, S.REFUNDING):
             return await self._refund(payment, desk)
         if payment.status is S.EXPIRED:
@@ -126,13 +137,17 @@ class Payments:
         """Gives back what was taken; a capture that is still on its way goes first."""
         payment = await desk.load(Payment, event.order_id)
         if payment is None or payment.status in (S.AUTHORISING, S.AUTHORIZED, S.CAPTURING):
-            raise Transient(f"a refund of order {event.order_id} is asked for, its capture is not recorded yet")
+            raise Transient(
+                f"a refund of order {event.order_id} is asked for, its capture is not recorded yet"
+            )
         if payment.status is S.REFUNDED:
             return _nothing(payment)
         return await self._refund(payment, desk)
 
     async def expire(self, command: ExpireOrder, desk: WorkDesk) -> Effects:
-        """Due and unpaid: what the gateway's books say is told; where they know of nothing, the key is closed."""
+        """Due and unpaid: what the gateway's books say is told; where they know of nothing, the key is
+        closed.
+        """
         if not (desk.envelope.sender.is_system or desk.envelope.sender.is_staff):
             raise NotPermitted(desk.envelope.sender.id, Payment.kind, command.order_id)
         payment = await desk.load(Payment, command.order_id)
@@ -165,8 +180,8 @@ class Payments:
 def _authorised(payment: Payment, charge: Charge, desk: WorkDesk) -> Effects:
     """What a charge means for a payment that was to be authorised.
 
-    A charge that was closed meanwhile is a no: where a cancellation of ours closed it, that one moved the document first, so
-    this change loses the compare-and-set and the handler begins again.
+    A charge that was closed meanwhile is a no: where a cancellation of ours closed it, that one moved the
+    document first, so this change loses the compare-and-set and the handler begins again.
     """
     if not charge.holds:
         return _declined(payment, charge.reason or charge.status.value, desk)
@@ -215,7 +230,9 @@ def _tell(payment: Payment, *events: PaymentEvent) -> Effects:
 
 
 def _nothing(payment: Payment) -> Effects:
-    return Effects(resource=f"orders/{payment.id}", result={"payment": payment.status.value, "changed": False})
+    return Effects(
+        resource=f"orders/{payment.id}", result={"payment": payment.status.value, "changed": False}
+    )
 
 
 def payments(gateway: Gateway) -> UnorderedGroup:

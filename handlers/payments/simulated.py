@@ -1,4 +1,5 @@
-"""A gateway that plays an outside system: its books are in a database of their own and join none of our transactions.
+"""A gateway that plays an outside system: its books are in a database of their own and join none of our
+transactions.
 
     tok_ok        charges
     tok_declined  declines (card_declined)
@@ -21,7 +22,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from documents.actors import utc_now
-from handlers.payments.gateway import Charge, ChargeStatus, GatewayDeclined, GatewayMisused, GatewayUnreachable
+from handlers.payments.gateway import (
+    Charge,
+    ChargeStatus,
+    GatewayDeclined,
+    GatewayMisused,
+    GatewayUnreachable,
+)
 
 Row = dict[str, Any]
 
@@ -32,7 +39,8 @@ CHARGING_TOKENS = frozenset({"tok_ok", "tok_flaky", "tok_slow", "tok_lost"})
 class SimulatedGateway:
     """A `Gateway` with a durable ledger in `<database>_gateway`, next to the shop's database.
 
-    `slow_s`: how long tok_slow takes; `lost_s`: how long a caller of tok_lost hangs, if it has no limit of its own.
+    `slow_s`: how long tok_slow takes; `lost_s`: how long a caller of tok_lost hangs, if it has no limit of
+    its own.
     """
 
     def __init__(self, database: AsyncDatabase[Row], *, slow_s: float = 3.0, lost_s: float = 3600.0) -> None:
@@ -58,9 +66,13 @@ class SimulatedGateway:
         charge = _charge(row)
         if charge.status is ChargeStatus.DECLINED:
             raise GatewayDeclined(key, charge.reason or "declined")
-        if charge.status is not ChargeStatus.VOIDED and (charge.amount, charge.currency) != (amount, currency):
+        if charge.status is not ChargeStatus.VOIDED and (charge.amount, charge.currency) != (
+            amount,
+            currency,
+        ):
             raise GatewayMisused(
-                f"key {key} stands for {charge.amount} {charge.currency}, not for {amount} {currency} (minor units)"
+                f"key {key} stands for {charge.amount} {charge.currency}, not for {amount} {currency}"
+                " (minor units)"
             )
         return charge
 
@@ -73,7 +85,9 @@ class SimulatedGateway:
         return await self._move(key, ChargeStatus.CAPTURED, ChargeStatus.REFUNDED)
 
     async def void(self, key: str) -> Charge:
-        """See `Gateway`. A key that was never heard of is entered as voided, so that a late charge finds it closed."""
+        """See `Gateway`. A key that was never heard of is entered as voided, so that a late charge finds it
+        closed.
+        """
         async with _reachable("void", key):
             unused = _row(key, ChargeStatus.VOIDED, 0, "", None, None)
             row = await self._enter(unused)
@@ -88,7 +102,9 @@ class SimulatedGateway:
         return _charge(row) if row else None
 
     async def ledger(self) -> AsyncIterator[Row]:
-        """Every charge with its entries `[{entry, amount, at}]`, oldest key first: what a checker compares with."""
+        """Every charge with its entries `[{entry, amount, at}]`, oldest key first: what a checker compares
+        with.
+        """
         async for row in self._charges.find({}).sort("_id"):
             yield row
 
@@ -142,11 +158,14 @@ class SimulatedGateway:
             row = await self._failures.find_one_and_update(
                 {"_id": key}, {"$inc": {"calls": 1}}, upsert=True, return_document=ReturnDocument.AFTER
             )
+        assert row is not None  # it was upserted
         if row["calls"] <= FLAKY_FAILURES:
             raise GatewayUnreachable(f"the gateway answered 503 to authorise {key}")
 
 
-def _row(key: str, status: ChargeStatus, amount: int, currency: str, token: str | None, reason: str | None) -> Row:
+def _row(
+    key: str, status: ChargeStatus, amount: int, currency: str, token: str | None, reason: str | None
+) -> Row:
     held = amount if status is ChargeStatus.AUTHORIZED else 0
     return {
         "_id": key,

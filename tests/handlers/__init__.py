@@ -1,0 +1,1 @@
+"""Handlers, on fakes that behave like what they stand for."""

@@ -1,7 +1,7 @@
 """A runtime for unordered groups in memory: documents by compare-and-set, receipts, an outbox.
 
-It keeps the promises that the real one makes to a handler, and no others. Every step that would wait for the database
-is one suspension, so that a test may hold a worker there, run another, or let it die.
+It keeps the promises that the real one makes to a handler, and no others. Every step that would wait for the
+database is one suspension, so that a test may hold a worker there, run another, or let it die.
 """
 
 from collections.abc import Awaitable, Callable, Generator

@@ -1,7 +1,7 @@
 """Beanie's document classes without a database, for rules that need none.
 
-Beanie wants a collection before it makes a document. This gives a class one whose client never connects; a class
-that some other fixture has tied to a real database keeps that.
+Beanie wants a collection before it makes a document. This gives a class one whose client never connects; a
+class that some other fixture has tied to a real database keeps that.
 """
 
 from typing import Any
@@ -13,7 +13,9 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 
 class NoDatabase:
-    """As much of a database as Beanie's initialisation asks for; whoever writes to it waits for a server in vain."""
+    """As much of a database as Beanie's initialisation asks for; whoever writes to it waits for a server in
+    vain.
+    """
 
     def __init__(self) -> None:
         self.client = AsyncMongoClient[dict[str, Any]]("mongodb://127.0.0.1:9", connect=False)
@@ -39,4 +41,5 @@ async def tie(*kinds: type[Document]) -> None:
         except (CollectionWasNotInitialized, AttributeError):
             missing.append(kind)
     if missing:
-        await init_beanie(database=NoDatabase(), document_models=missing, skip_indexes=True)  # type: ignore[arg-type]
+        nowhere: Any = NoDatabase()
+        await init_beanie(database=nowhere, document_models=missing, skip_indexes=True)

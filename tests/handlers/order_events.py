@@ -17,6 +17,7 @@ from tests.handlers.desks import NOW
 
 ORDER = "order-1"
 TOTAL = 2590
+CARD = "tok_ok"
 LINES = (
     OrderedLine(isbn="9786600000017", title="The Time Machine", quantity=2, unit_price=1100),
     OrderedLine(isbn="9786600000024", title="Emma & <Others>", quantity=1, unit_price=390),
@@ -36,7 +37,7 @@ def facts(status: str, email: str = "ada@example.org") -> dict[str, Any]:
     }
 
 
-def placed(token: str = "tok_ok", email: str = "ada@example.org") -> OrderPlaced:
+def placed(token: str = CARD, email: str = "ada@example.org") -> OrderPlaced:
     """The order was placed."""
     return OrderPlaced(**facts("placed", email), payment_token=token, lines=LINES)
 
