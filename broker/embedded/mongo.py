@@ -7,6 +7,7 @@ from typing import Any
 from pymongo import UpdateOne, WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from broker.embedded.journal import Entry, JournalError, surviving
 
@@ -24,10 +25,13 @@ class MongoJournal:
     body_bytes_max = BODY_BYTES_MAX
 
     def __init__(self, database: AsyncDatabase[dict[str, Any]]) -> None:
-        kept = WriteConcern(w="majority", j=True)
-        self._messages = database.get_collection("broker_messages", write_concern=kept)
-        self._lazily = database.get_collection("broker_messages", write_concern=WriteConcern(w=1))
-        self._marks = database.get_collection("broker_marks", write_concern=WriteConcern(w=1))
+        # Read at a start only, and then the primary's latest: with read concern majority a removal
+        # acknowledged by the primary alone might not be seen yet.
+        latest = ReadConcern("local")
+        kept, lazy = WriteConcern(w="majority", j=True), WriteConcern(w=1)
+        self._messages = database.get_collection("broker_messages", write_concern=kept, read_concern=latest)
+        self._lazily = database.get_collection("broker_messages", write_concern=lazy)
+        self._marks = database.get_collection("broker_marks", write_concern=lazy, read_concern=latest)
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """One ordered insert of the whole group."""

@@ -128,11 +128,19 @@ class MessageQueue:
             while self._above(self.waiting, self.ready_bytes):
                 self.keeper.bury(self, self._take(), "maxlen")
 
+    def adopt(self, messages: Iterable[StoredMessage]) -> None:
+        """Take what the journal kept; what is past its delivery limit dies. The caller pumps."""
+        for message in messages:
+            if self._spent(message):
+                self.keeper.bury(self, message, "delivery_limit")
+            else:
+                self.enqueue(message)
+
     def give_back(self, messages: Iterable[StoredMessage]) -> None:
         """Take back unacked messages, in this order; past the delivery limit they die. The caller pumps."""
         for message in messages:
             message.returns += 1
-            if self._delivery_limit is not None and message.returns > self._delivery_limit:
+            if self._spent(message):
                 self.keeper.bury(self, message, "delivery_limit")
             else:
                 self.returned.append(message)
@@ -207,6 +215,9 @@ class MessageQueue:
         if not self.consumers:
             loop = asyncio.get_running_loop()
             self._unused = loop.call_later(self._expires_ms / 1000, self.keeper.expired, self)
+
+    def _spent(self, message: StoredMessage) -> bool:
+        return self._delivery_limit is not None and message.returns > self._delivery_limit
 
     def _above(self, count: int, size: int) -> bool:
         return (self._length_max is not None and count > self._length_max) or (

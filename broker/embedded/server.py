@@ -120,8 +120,7 @@ class EmbeddedServer:
         """Queue.Declare; a durable queue finds what the journal kept for it."""
         queue = self.topology.declare_queue(declaration, connection, passive=passive)
         if queue.declaration.durable and queue.name in self._orphans:
-            for message in self._orphans.pop(queue.name):
-                queue.enqueue(message)
+            queue.adopt(self._orphans.pop(queue.name))
             queue.pump()
         return queue
 

@@ -1,6 +1,6 @@
 """Retry tiers and dead letters."""
 
-from typing import Any
+from typing import Any, cast
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
@@ -10,6 +10,11 @@ from tests.broker.conformance.sides import QUORUM, Client, Inbox, drain, holds_r
 def dead(to: str, **more: Any) -> dict[str, Any]:
     """Arguments of a quorum queue whose dead letters go to the queue `to`."""
     return {**QUORUM, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": to, **more}
+
+
+def deaths(message: AbstractIncomingMessage) -> list[dict[str, Any]]:
+    """The entries of x-death, the latest first."""
+    return cast("list[dict[str, Any]]", message.headers["x-death"])
 
 
 async def taken(channel: AbstractChannel, name: str) -> AbstractIncomingMessage:
@@ -29,7 +34,7 @@ async def test_rejected_message_stands_in_the_dead_letter_queue_with_its_story(c
     await (await taken(channel, "payments")).reject(requeue=False)
     message = await taken(channel, "payments.dead")
     assert (message.body, message.message_id, message.headers["mine"]) == (b"poison", "m-1", 1)
-    death = dict(message.headers["x-death"][0])
+    death = dict(deaths(message)[0])
     assert death.pop("time").year >= 2020
     assert death == {
         "count": 1,
@@ -53,8 +58,8 @@ async def test_retry_tier_holds_a_message_for_its_time_and_brings_it_back(client
     for _ in range(2):
         await (await taken(channel, "mail")).reject(requeue=False)
     message = await taken(channel, "mail")
-    deaths = [(death["queue"], death["reason"], death["count"]) for death in message.headers["x-death"]]
-    assert sorted(deaths) == [("mail", "rejected", 2), ("mail.retry", "expired", 2)]
+    counted = [(death["queue"], death["reason"], death["count"]) for death in deaths(message)]
+    assert sorted(counted) == [("mail", "rejected", 2), ("mail.retry", "expired", 2)]
     assert message.headers["x-first-death-queue"] == "mail"
     await message.ack()
     assert await work.get(fail=False) is None
@@ -78,7 +83,7 @@ async def test_message_expiration_counts_like_the_queue_s(client: Client) -> Non
     await send(channel, "brief", "soon", expiration=0.1)
     message = await taken(channel, "late")
     assert message.expiration is None
-    death = message.headers["x-death"][0]
+    death = deaths(message)[0]
     assert (death["reason"], death["original-expiration"]) == ("expired", "100")
 
 
@@ -106,7 +111,7 @@ async def test_delivery_limit_sends_a_killer_to_the_undertaker(client: Client) -
     assert inbox.bodies == ["killer", "killer", "killer", "innocent"]
     assert [m.headers.get("x-delivery-count") for m in inbox.messages] == [None, 1, 2, None]
     message = await taken(channel, "undertaker")
-    assert message.headers["x-death"][0]["reason"] == "delivery_limit"
+    assert deaths(message)[0]["reason"] == "delivery_limit"
     assert message.headers["x-first-death-reason"] == "delivery_limit"
 
 
@@ -132,7 +137,7 @@ async def test_oldest_messages_make_room_where_a_queue_drops_its_head(client: Cl
     await channel.declare_queue("dropped", durable=True, arguments=QUORUM)
     await send(channel, "latest", "1", "2", "3")
     message = await taken(channel, "dropped")
-    assert (message.body, message.headers["x-death"][0]["reason"]) == (b"1", "maxlen")
+    assert (message.body, deaths(message)[0]["reason"]) == (b"1", "maxlen")
     assert await drain(queue, 2) == ["2", "3"]
 
 

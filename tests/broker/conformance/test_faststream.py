@@ -27,7 +27,7 @@ async def test_handler_with_manual_ack_sees_every_message_and_settles_it(client:
     seen: list[str] = []
     done = asyncio.Event()
 
-    @broker.subscriber(queue, exchange, ack_policy=AckPolicy.MANUAL, channel=Channel(prefetch_count=10))
+    @broker.subscriber(queue, exchange, ack_policy=AckPolicy.MANUAL, channel=Channel(prefetch_count=1))
     async def handle(body: str, message: RabbitMessage) -> None:
         seen.append(body)
         if body == "poison":

@@ -2,6 +2,7 @@
 
 import pytest
 from aio_pika import ExchangeType, Message
+from aio_pika.abc import HeadersType
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
 
 from tests.broker.conformance.sides import QUORUM, Client, drain, holds_ready, send
@@ -108,7 +109,7 @@ async def test_message_that_is_not_mandatory_may_vanish(client: Client) -> None:
 
 
 async def test_full_queue_nacks_the_publisher(client: Client) -> None:
-    """Past x-max-length a queue with reject-publish refuses, and takes again what fits after it was emptied."""
+    """Past x-max-length a queue with reject-publish refuses; emptied, it takes messages again."""
     channel = await client.channel()
     arguments = {**QUORUM, "x-max-length": 3, "x-overflow": "reject-publish"}
     queue = await channel.declare_queue("bounded", durable=True, arguments=arguments)
@@ -163,7 +164,7 @@ async def test_headers_travel_as_they_were_at_the_publish(client: Client) -> Non
     """Properties and headers arrive as sent; what the sender changes afterwards does not."""
     channel = await client.channel()
     queue = await channel.declare_queue("typed", durable=True, arguments=QUORUM)
-    headers = {"text": "ä", "number": 7, "flag": True, "list": [1, "b"], "table": {"deep": None}}
+    headers: HeadersType = {"text": "ä", "number": 7, "flag": True, "list": [1, "b"], "table": {"deep": None}}
     await channel.default_exchange.publish(
         Message(
             b"{}",
@@ -181,13 +182,8 @@ async def test_headers_travel_as_they_were_at_the_publish(client: Client) -> Non
     headers["number"] = 8
     await holds_ready(channel, "typed", 1)
     message = await queue.get(no_ack=True)
-    assert message.headers == {
-        "text": "ä",
-        "number": 7,
-        "flag": True,
-        "list": [1, "b"],
-        "table": {"deep": None},
-    }
+    came = {key: value for key, value in message.headers.items() if key != "x-delivery-count"}
+    assert came == {**headers, "number": 7}
     sent = ("application/json", "c-1", "m-1", "answers", "AddItem", "quire", "", "typed", False)
     assert sent == (
         message.content_type,
