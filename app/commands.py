@@ -1,9 +1,9 @@
 """A command's way in: from an HTTP request to a confirmed message, and to the answer.
 
-    202  the broker has it: Location, and the pending operation as body
-    200  with `Prefer: wait=N`, once it succeeded: the operation, `result` as the resource now is
-    4xx  with `Prefer: wait=N`, once a rule said no: a problem with the rule's code
-    503  nothing was accepted                                504  it is not known; the same key is safe to send again
+202  the broker has it: Location, and the pending operation as body
+200  with `Prefer: wait=N`, once it succeeded: the operation, `result` as the resource now is
+4xx  with `Prefer: wait=N`, once a rule said no: a problem with the rule's code
+503  nothing was accepted                                504  it is not known; the same key is safe to send again
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import uuid_utils
 from litestar import Request, Response
 from pymongo.errors import PyMongoError
 
-from app.edge import Edge, edge_of
+from app.edge import Edge, correlation_id_of, edge_of
 from app.operations import REUSED, Ended, OperationView, problem_of, reused, view
 from app.prefer import applied, wait_of
 from app.problems import MEDIA_TYPE, Problem
@@ -69,7 +69,9 @@ async def intake(request: Request[Any, Any, Any], sender: Sender, *, key_require
             )
         return Intake(uuid_utils.uuid7().hex, fingerprint, keyed=False)
     if not KEY.fullmatch(key):
-        raise Problem(400, "bad_idempotency_key", "An Idempotency-Key has 1 to 255 printable ASCII characters")
+        raise Problem(
+            400, "bad_idempotency_key", "An Idempotency-Key has 1 to 255 printable ASCII characters"
+        )
     return Intake(_hash(sender.id.encode(), key.encode()), fingerprint, keyed=True)
 
 
@@ -210,7 +212,7 @@ class _WayIn:
             key=self.message.key,
             sender=self.sender,
             accepted_at=self.now,
-            correlation_id=self.request.state.correlation_id,
+            correlation_id=correlation_id_of(self.request),
             traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else None,
             fingerprint=self.taken.fingerprint,
             data=pack(self.message),
@@ -225,7 +227,7 @@ class _WayIn:
             return _problem(self.request, problem_of(self.name, REUSED), headers)
         if ended.status is not Outcome.SUCCEEDED:
             return _problem(self.request, problem_of(self.name, ended), headers)
-        result = await read_resource(self.edge, ended.resource or self.resource)
+        result = await read_resource(self.edge, ended.resource or self.resource, self.sender.id)
         return Response(view(self.name, self.operation, ended, result), status_code=200, headers=headers)
 
 
@@ -233,7 +235,10 @@ def _problem(
     request: Request[Any, Any, Any], body: dict[str, Any], headers: dict[str, str]
 ) -> Response[OperationView[Any]]:
     answer: Response[Any] = Response(
-        {**body, "instance": request.url.path}, status_code=body["status"], headers=headers, media_type=MEDIA_TYPE
+        {**body, "instance": request.url.path},
+        status_code=body["status"],
+        headers=headers,
+        media_type=MEDIA_TYPE,
     )
     return answer
 

@@ -7,18 +7,22 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 
+from app.cache import CachedReads
 from app.metrics import Metrics
+from app.security.accounts import Accounts
 from app.security.keys import Keyring
 from broker.connection import Endpoint
 from broker.feeds import Feeds
 from broker.listening import Listener
-from broker.messages import BookChanged
 from broker.publish import Publisher
 from broker.replies import Replies
 from documents.terms import Terms
 
 Probe = Callable[[], Awaitable[str | None]]
 """Whether a part works: None, or a sentence that says what is wrong. Bounded in time by who calls it."""
+
+Cover = Callable[[str, str, int, str, str], str]
+"""Draws a cover as SVG from title, author, year (0: unknown), Thema code of the first subject, and ISBN-13."""
 
 WAIT_S_MAX = 30  # of `Prefer: wait`
 BODY_BYTES_MAX = 1_000_000
@@ -37,14 +41,13 @@ class Edge:
     publisher: Publisher
     endpoint: Endpoint
     keyring: Keyring
-    accounts: Any
-    cache: Any
-    covers: Any = None
+    accounts: Accounts
+    cache: CachedReads
+    covers: Cover | None = None
     terms: Terms = field(default_factory=Terms)
     asyncapi: Mapping[str, Any] | None = None
     probes: Mapping[str, Probe] = field(default_factory=dict)
     needs: frozenset[str] = frozenset({"database"})
-    on_book_changed: Callable[[BookChanged], Awaitable[None]] | None = None
     version: str = "0.1.0"
     name: str = field(default_factory=lambda: f"edge.{secrets.token_hex(6)}")
     wait_s_max: int = WAIT_S_MAX
@@ -60,7 +63,9 @@ class Edge:
     def __post_init__(self) -> None:
         """Grows the ears; `listener.start()` opens them."""
         self.replies = Replies(self.name)
-        self.feeds = Feeds(self.name, watchers_max=self.watchers_max, on_book_changed=self.on_book_changed)
+        self.feeds = Feeds(
+            self.name, watchers_max=self.watchers_max, on_book_changed=self.cache.on_book_changed
+        )
         self.listener = Listener(self.endpoint, name=self.name, ears=(self.replies, self.feeds))
         self.metrics = Metrics()
 
@@ -69,3 +74,8 @@ def edge_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Edge:
     """The edge that a request came to."""
     edge: Edge = connection.app.state.edge
     return edge
+
+
+def correlation_id_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The id that a request and everything that follows from it is found by in logs and messages."""
+    return str(connection.scope["state"]["correlation_id"])

@@ -24,7 +24,10 @@ class Metrics:
             registry=self.registry,
         )
         self._published = Counter(
-            "quire_commands_published", "Commands sent to the broker", ("type", "outcome"), registry=self.registry
+            "quire_commands_published",
+            "Commands sent to the broker",
+            ("type", "outcome"),
+            registry=self.registry,
         )
         self._gauges: dict[str, Gauge] = {}
 

@@ -76,7 +76,13 @@ def ended_of(receipt: dict[str, Any]) -> Ended:
 def replied(reply: Reply) -> Ended:
     """What a reply says."""
     return Ended(
-        Outcome(reply.status), reply.fingerprint, reply.resource, reply.problem, reply.result, None, reply.group
+        Outcome(reply.status),
+        reply.fingerprint,
+        reply.resource,
+        reply.problem,
+        reply.result,
+        None,
+        reply.group,
     )
 
 

@@ -118,6 +118,14 @@ def title_of(code: str) -> str:
     return REFUSAL_TITLES.get(code, code.replace("_", " ").capitalize())
 
 
+def described(code: str) -> Code | None:
+    """A code's status and title, whoever says it; None for one that nobody says."""
+    if code in CODES:
+        return CODES[code]
+    title = REFUSAL_TITLES.get(code)
+    return Code(refusal_status(code), title) if title else None
+
+
 def _title(refusal: type[Refusal]) -> str:
     return (refusal.__doc__ or refusal.code).strip().splitlines()[0].rstrip(".")
 
@@ -156,7 +164,9 @@ def problem_response(
 
 def on_problem(request: Request[Any, Any, Any], error: Problem) -> Response[dict[str, Any]]:
     """Our own."""
-    return problem_response(request, error.status, error.code, error.detail, error.headers, **error.extensions)
+    return problem_response(
+        request, error.status, error.code, error.detail, error.headers, **error.extensions
+    )
 
 
 def on_refusal(request: Request[Any, Any, Any], error: Refusal) -> Response[dict[str, Any]]:
@@ -179,7 +189,10 @@ def invalid(**fields: str) -> Problem:
     """
     errors = [{"field": name.replace("__", "."), "message": message} for name, message in fields.items()]
     return Problem(
-        422, "invalid_input", ", ".join(f"{each['field']}: {each['message']}" for each in errors), errors=errors
+        422,
+        "invalid_input",
+        ", ".join(f"{each['field']}: {each['message']}" for each in errors),
+        errors=errors,
     )
 
 

@@ -136,7 +136,9 @@ class Feeds:
             else:
                 self._order_changed(envelope)
         except msgspec.DecodeError as error:
-            log.warning("event.unreadable", message_id=message.message_id, type=message.type, error=str(error))
+            log.warning(
+                "event.unreadable", message_id=message.message_id, type=message.type, error=str(error)
+            )
         finally:
             await message.ack()
 

@@ -82,7 +82,9 @@ def opens_cart(keyring: Keyring, cart_id: str, token: str) -> bool:
 
 def order_id_of(message_id: str) -> str:
     """The order that a PlaceOrder of this message id makes: the same however often it is sent, with any key."""
-    return ORDER_PREFIX + _base32(blake2b(message_id.encode(), digest_size=ORDER_BYTES, person=b"quire-order").digest())
+    return ORDER_PREFIX + _base32(
+        blake2b(message_id.encode(), digest_size=ORDER_BYTES, person=b"quire-order").digest()
+    )
 
 
 def is_order_id(order_id: str) -> bool:
@@ -116,7 +118,11 @@ def operation_id(keyring: Keyring, operation: Operation) -> str:
 def read_operation_id(keyring: Keyring, text: str, now: datetime) -> Operation:
     """What an operation's id says. Raises a 404 for one that is not ours, a 410 for one older than 30 days."""
     raw = _bytes(text) if len(text) <= OPERATION_CHARS_MAX else None
-    if raw is None or not keyring.verify("operation", raw[MAC_BYTES:], raw[:MAC_BYTES]) or len(raw) <= MAC_BYTES:
+    if (
+        raw is None
+        or not keyring.verify("operation", raw[MAC_BYTES:], raw[:MAC_BYTES])
+        or len(raw) <= MAC_BYTES
+    ):
         raise no_operation()
     operation = msgspec.msgpack.decode(raw[MAC_BYTES:], type=Operation)
     # It was accepted at some moment of that day: the day itself does not count.

@@ -86,7 +86,9 @@ class Keyring:
             raise BadKey("there is no signing secret: give at least one of 32 characters or more")
         for place, word in enumerate(words, 1):
             if len(word) < SECRET_LENGTH_MIN:
-                raise BadKey(f"signing secret {place} has {len(word)} characters: it needs {SECRET_LENGTH_MIN}")
+                raise BadKey(
+                    f"signing secret {place} has {len(word)} characters: it needs {SECRET_LENGTH_MIN}"
+                )
         return cls._of([word.encode() for word in words])
 
     @classmethod

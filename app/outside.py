@@ -1,0 +1,68 @@
+"""What every answer of the edge has, whatever it is: a correlation id, security headers, a line in the metrics."""
+
+import re
+import time
+from typing import Any, Final
+
+import structlog
+import uuid_utils
+from litestar import Litestar
+from litestar.datastructures import MutableScopeHeaders
+from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
+
+CORRELATION_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+UNMATCHED = "(none)"
+
+
+class EdgeApplication(Litestar):
+    """A Litestar application with something round it: routes, unknown routes and errors alike pass through here."""
+
+    async def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
+    ) -> None:
+        """Entry point; see the module."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        http: Any = scope
+        correlation_id = _correlation_id(http["headers"])
+        http["state"] = {**http.get("state", {}), "correlation_id": correlation_id}
+        started = time.perf_counter()
+        status = 500
+
+        async def send_dressed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _dress(message, correlation_id, status)
+            await send(message)  # type: ignore[arg-type]
+
+        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+            try:
+                await super().__call__(scope, receive, send_dressed)  # type: ignore[arg-type]
+            finally:
+                route = http.get("path_template") or UNMATCHED
+                self.state.edge.metrics.answered(http["method"], route, status, time.perf_counter() - started)
+
+
+def _correlation_id(headers: list[tuple[bytes, bytes]]) -> str:
+    """As the sender names it, where that is fit for logs and headers; else a new one."""
+    for name, value in headers:
+        if name.lower() == b"x-correlation-id" and CORRELATION_ID.fullmatch(value):
+            return value.decode("ascii")
+    return str(uuid_utils.uuid7())
+
+
+def _dress(message: Any, correlation_id: str, status: int) -> None:
+    headers = MutableScopeHeaders.from_message(message)
+    headers["X-Correlation-ID"] = correlation_id
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    if status >= 400:
+        headers.setdefault("Cache-Control", "no-store")
