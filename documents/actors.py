@@ -43,7 +43,7 @@ class Actor(Stored):
     @classmethod
     def loaded(cls, raw: dict[str, Any]) -> Self:
         """The actor as it stands in the database."""
-        actor = cls.model_validate(raw)
+        actor: Self = cls.model_validate(raw)
         actor._loaded_rev = actor.rev
         return actor
 

@@ -70,7 +70,7 @@ class Cart(Actor):
         line = self.lines.get(isbn)
         self._put(isbn, title, unit_price, currency, quantity + (line.quantity if line else 0))
 
-    def set(self, isbn: str, title: str, unit_price: int, currency: str, quantity: int) -> None:
+    def put(self, isbn: str, title: str, unit_price: int, currency: str, quantity: int) -> None:
         """Makes the line hold exactly that many copies, adding it where it is missing."""
         self._check_line(isbn, currency)
         self._put(isbn, title, unit_price, currency, quantity)

@@ -61,7 +61,7 @@ class Stock(Stored):
     @classmethod
     def loaded(cls, raw: dict[str, Any]) -> Self:
         """The stock as it stands in the database."""
-        stock = cls.model_validate(raw)
+        stock: Self = cls.model_validate(raw)
         stock._loaded_available = stock.available
         stock._loaded_rev = stock.rev
         return stock
@@ -84,7 +84,7 @@ class Stock(Stored):
         """An order's copies leave the house."""
         self._move(Change(Reason.SOLD, -copies, -copies, cause, order_id))
 
-    def count(self, on_hand: int, cause: str) -> None:
+    def count(self, on_hand: int, cause: str) -> None:  # type: ignore[override]  # of copies, not of documents
         """Sets the copies on hand; below those reserved is refused."""
         if on_hand < self.reserved:
             raise StockReserved(self.id, on_hand, self.reserved)

@@ -35,7 +35,7 @@ def set_item(cart: Cart, command: SetItem, desk: Desk) -> Effects:
     """Sets the line to a quantity, adding it where it is missing."""
     _require_right(cart, desk)
     offer = _offer(command.isbn, desk)
-    cart.set(offer.isbn, offer.title, offer.unit_price, offer.currency, command.quantity)
+    cart.put(offer.isbn, offer.title, offer.unit_price, offer.currency, command.quantity)
     return _done(cart, desk)
 
 
