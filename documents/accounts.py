@@ -1,10 +1,12 @@
-"""Accounts: who shops here, where their parcels go, and the families of refresh tokens that keep them signed in."""
+"""Accounts: who shops here, where their parcels go, and the families of refresh tokens that keep them signed
+in.
+"""
 
 import hashlib
 import unicodedata
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from beanie import Document
 from email_validator import EmailNotValidError, validate_email
@@ -57,7 +59,8 @@ class AddressBookFull(Refusal):
 
     def __init__(self, user_id: str) -> None:
         super().__init__(
-            f"Account {user_id} already keeps {ADDRESSES_MAX} addresses: delete one first", addresses_max=ADDRESSES_MAX
+            f"Account {user_id} already keeps {ADDRESSES_MAX} addresses: delete one first",
+            addresses_max=ADDRESSES_MAX,
         )
 
 
@@ -84,10 +87,11 @@ class Identity(BaseModel):
 
 
 class User(Document):
-    """One account. `email` is as typed, `email_key` what makes it unique; `rev` grows by one with every change.
+    """One account. `email` is as typed, `email_key` what makes it unique; `rev` grows by one with every
+    change.
 
-    `password_hash` is None where only outside identities sign in. `epoch` counts changes of the password: refresh
-    tokens of an earlier one are dead, also where their documents could not be touched.
+    `password_hash` is None where only outside identities sign in. `epoch` counts changes of the password:
+    refresh tokens of an earlier one are dead, also where their documents could not be touched.
     """
 
     id: str  # type: ignore[assignment]
@@ -97,17 +101,17 @@ class User(Document):
     name: str
     password_hash: str | None = Field(default=None, repr=False)
     epoch: int = 0
-    roles: list[Role] = [Role.SHOPPER]
+    roles: list[Role] = Field(default_factory=lambda: [Role.SHOPPER])
     verified: bool = False  # that mail reaches its owner; an unverified account can sign in and buy
-    addresses: list[SavedAddress] = []
-    identities: list[Identity] = []
+    addresses: list[SavedAddress] = Field(default_factory=list)
+    identities: list[Identity] = Field(default_factory=list)
     created_at: datetime
 
     class Settings:
         """One account an address, one account an outside identity."""
 
         name = "users"
-        indexes = [
+        indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("email_key", ASCENDING)], unique=True),
             IndexModel(
                 [("identities.provider", ASCENDING), ("identities.subject", ASCENDING)],
@@ -117,7 +121,9 @@ class User(Document):
         ]
 
     def change_email(self, email: str) -> None:
-        """Takes another address, which nobody has verified yet; a new spelling of the same one stays verified."""
+        """Takes another address, which nobody has verified yet; a new spelling of the same one stays
+        verified.
+        """
         key = email_key(email)
         if key != self.email_key:
             self.verified = False
@@ -153,7 +159,8 @@ class User(Document):
 
     def stored(self) -> dict[str, Any]:
         """The fields as MongoDB keeps them, without the id."""
-        return self.model_dump(exclude={"id", "revision_id"})
+        fields: dict[str, Any] = self.model_dump(exclude={"id", "revision_id"})
+        return fields
 
 
 class RefreshToken(Document):
@@ -176,14 +183,16 @@ class RefreshToken(Document):
         """Listed by user, newest first; dropped when expired."""
 
         name = "refresh_tokens"
-        indexes = [
+        indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("user_id", ASCENDING), ("created_at", DESCENDING)]),
             IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
         ]
 
     @staticmethod
     def expiry(created_at: datetime, now: datetime) -> datetime:
-        """When a family ends that is used now: 30 idle days on, and never later than 90 days after the sign-in."""
+        """When a family ends that is used now: 30 idle days on, and never later than 90 days after the
+        sign-in.
+        """
         return min(created_at + FAMILY_LIFETIME, now + FAMILY_IDLE_LIFETIME)
 
 
@@ -201,7 +210,8 @@ def display_email(email: str) -> str:
 
 
 def email_key(email: str) -> str:
-    """What makes two spellings one account: the caseless, compatibility-folded local part at the ASCII domain.
+    """What makes two spellings one account: the caseless, compatibility-folded local part at the ASCII
+    domain.
 
     Stable: the key of any valid spelling of an address is the same text. Raises `InvalidField`.
     """
@@ -209,8 +219,9 @@ def email_key(email: str) -> str:
 
 
 def _parse_email(email: str) -> tuple[str, str]:
-    # Reserved test domains (RFC 6761) are let in: a shop that is being tried out has no others. No DNS: whether
-    # mail arrives is for verification to find out, and an edge must not wait for a stranger's name server.
+    # Reserved test domains (RFC 6761) are let in: a shop that is being tried out has no others. No DNS:
+    # whether mail arrives is for verification to find out, and an edge must not wait for a stranger's name
+    # server.
     try:
         parsed = validate_email(email.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
@@ -219,28 +230,40 @@ def _parse_email(email: str) -> tuple[str, str]:
 
 
 def caseless(text: str) -> str:
-    """Unicode's compatibility caseless form (The Unicode Standard, 3.13, D146); folding it again changes nothing."""
+    """Unicode's compatibility caseless form (The Unicode Standard, 3.13, D146); folding it again changes
+    nothing.
+    """
     folded = unicodedata.normalize("NFD", text).casefold()
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", folded).casefold())
-    return folded
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", folded).casefold())
 
 
 def clean_name(name: str) -> str:
-    """A person's name, trimmed and in NFC: 1 to 100 characters, none of them a control. Raises `InvalidField`."""
-    cleaned = unicodedata.normalize("NFC", name).strip()
+    """A person's name, trimmed and in NFC: 1 to 100 characters, none a control. Raises `InvalidField`."""
+    cleaned = clean_line("name", name)
     if not cleaned:
         raise InvalidField("name", "is empty")
     if len(cleaned) > NAME_LENGTH_MAX:
         raise InvalidField("name", f"is longer than {NAME_LENGTH_MAX} characters")
+    return cleaned
+
+
+def clean_line(field: str, text: str) -> str:
+    """One line of text, trimmed and in NFC. Raises `InvalidField` for controls and line breaks.
+
+    A line break in a name is a second line in a mail's header, or on a parcel's label.
+    """
+    cleaned = unicodedata.normalize("NFC", text).strip()
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in cleaned):
-        raise InvalidField("name", "holds control characters or line breaks")
+        raise InvalidField(field, "holds control characters or line breaks")
     return cleaned
 
 
 def clean_password(password: str, email: str) -> str:
-    """The password as it is hashed: NFKC, so that one keyboard's spelling is another's. Raises `InvalidField`.
+    """The password as it is hashed: NFKC, so that one keyboard's spelling is another's. Raises
+    `InvalidField`.
 
-    8 to 128 characters and no rules of composition (NIST SP 800-63B); it may not be the account's own address.
+    8 to 128 characters and no rules of composition (NIST SP 800-63B); it may not be the account's own
+    address.
     """
     cleaned = normal_password(password)
     if len(cleaned) < PASSWORD_LENGTH_MIN:
@@ -248,7 +271,9 @@ def clean_password(password: str, email: str) -> str:
     if len(cleaned) > PASSWORD_LENGTH_MAX:
         raise InvalidField("password", f"is longer than {PASSWORD_LENGTH_MAX} characters")
     if caseless(cleaned) in {caseless(email), caseless(email.partition("@")[0])}:
-        raise InvalidField("password", "is the e-mail address itself: whoever knows the address would know it")
+        raise InvalidField(
+            "password", "is the e-mail address itself: whoever knows the address would know it"
+        )
     return cleaned
 
 

@@ -1,7 +1,7 @@
 """Passwords: argon2id in threads of its own, bounded.
 
-A hash costs a core tens of milliseconds and 19 MiB, on purpose. So a fixed number run at a time, a bounded number wait,
-and the rest is told to come back: sign-ins must not be a way to exhaust the edge.
+A hash costs a core tens of milliseconds and 19 MiB, on purpose. So a fixed number run at a time, a bounded
+number wait, and the rest is told to come back: sign-ins must not be a way to exhaust the edge.
 """
 
 import asyncio
@@ -35,8 +35,8 @@ class Overloaded(Exception):
 class Passwords:
     """Hashes and verifies passwords off the event loop. One for each process; `close` ends its threads.
 
-    `memory_kib`, `passes` and `lanes` are argon2's cost: the default is OWASP's, tests take the smallest. At most
-    `threads` run and `waiting_max` wait; beyond that every call raises `Overloaded` at once.
+    `memory_kib`, `passes` and `lanes` are argon2's cost: the default is OWASP's, tests take the smallest. At
+    most `threads` run and `waiting_max` wait; beyond that every call raises `Overloaded` at once.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class Passwords:
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is the one behind the hash. Raises `Overloaded`.
 
-        No hash (an unknown account, or one without a password) takes the time of a wrong password, and is one.
+        No hash (an unknown account, or one without a password) takes the time of a wrong password, and is
+        one.
         """
         return await self._run(lambda: self._verify(password_hash, password))
 
@@ -74,19 +75,22 @@ class Passwords:
 
     def _verify(self, password_hash: str | None, password: str) -> bool:
         try:
-            return self._hasher.verify(password_hash or self._decoy, password) and password_hash is not None
+            self._hasher.verify(password_hash or self._decoy, password)
         except VerifyMismatchError:
             return False
         except (VerificationError, InvalidHashError) as error:
-            raise ValueError("a stored password hash is damaged: restore it, or have its owner reset it") from error
+            raise ValueError(
+                "a stored password hash is damaged: restore it, or have its owner reset it"
+            ) from error
+        return password_hash is not None
 
     @functools.cached_property
     def _decoy(self) -> str:
         return self._hasher.hash("the password of nobody")
 
     async def _run(self, work: Callable[[], T]) -> T:
-        # Room is given back when the thread is done, not when the caller stops waiting: a client that hangs up
-        # after every request would otherwise fill the threads without a limit.
+        # Room is given back when the thread is done, not when the caller stops waiting: a client that hangs
+        # up after every request would otherwise fill the threads without a limit.
         if not self._room.acquire(blocking=False):
             raise Overloaded("too many passwords wait to be checked")
         try:

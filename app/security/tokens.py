@@ -1,8 +1,8 @@
 """Tokens: short signed access tokens (JWT, RFC 7519 and 9068) and refresh tokens that name their generation.
 
-An access token says who, which roles and which sign-in, for 15 minutes, and needs no look-up. A refresh token is
-`<handle>.<generation>.<mac>`: the database knows only a hash of the handle, and the MAC makes every old generation
-recognisable as genuine, so that a stolen one that is used again is told apart from a made-up one.
+An access token says who, which roles and which sign-in, for 15 minutes, and needs no look-up. A refresh token
+is `<handle>.<generation>.<mac>`: the database knows only a hash of the handle, and the MAC makes every old
+generation recognisable as genuine, so that a stolen one that is used again is told apart from a made-up one.
 """
 
 import base64
@@ -65,7 +65,9 @@ class RefreshClaims:
 
 
 class Tokens:
-    """Issues and reads tokens with the keyring's keys; the previous keys' tokens stay good. `clock` is Unix seconds."""
+    """Issues and reads tokens with the keyring's keys; the previous keys' tokens stay good. `clock` is Unix
+    seconds.
+    """
 
     def __init__(self, keyring: Keyring, clock: Callable[[], float] = time.time) -> None:
         self._keyring = keyring
@@ -164,7 +166,7 @@ def _signed(handle: str, generation: int) -> bytes:
 
 def _claims(claims: dict[str, Any]) -> AccessClaims:
     roles, session = claims.get("roles"), claims.get("sid")
-    if not isinstance(roles, list) or not all(role in set(Role) for role in roles):
+    if not isinstance(roles, list) or not all(isinstance(role, str) and role in set(Role) for role in roles):
         raise BadToken("the token names no roles that are known here")
     if session is not None and not isinstance(session, str):
         raise BadToken("the token names no sign-in")

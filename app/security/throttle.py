@@ -1,0 +1,180 @@
+"""Sign-in throttling: how often somebody may be wrong about a password.
+
+Each rule is a leaky bucket (GCRA: one number a key), so that a throttled account opens again after seconds
+rather than at the end of a window, and nobody is locked out for long by a stranger's guesses. An attempt
+takes its allowance before the password is looked at, so that parallel guesses cannot slip through together,
+and gets it back when it was right.
+
+Every edge counts in memory, always; with Redis all edges count together as well. With Redis away each edge
+goes on by its own count: no lock-out, and a guesser gets at most the limit times the number of edges.
+"""
+
+import ipaddress
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.security.counters import (
+    EPSILON_S,
+    Bucket,
+    Counters,
+    MemoryCounters,
+    RedisCounters,
+    Rule,
+    overflowing,
+)
+
+log = structlog.get_logger(__name__)
+
+REDIS_PAUSE_S = 5.0  # after a failure: sign-ins must not wait for a dead Redis one by one
+
+
+ACCOUNT_AT_ADDRESS = Rule("pair", 10, 300)
+ACCOUNT = Rule("account", 100, 3600)  # NIST SP 800-63B, 5.2.2: no more than 100 failures in a row
+ADDRESS = Rule("address", 100, 300)  # a household, a school, an office behind one address
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the scarcest rule leaves: `reset_s` until all of it is back, `retry_after_s` until one attempt is
+    (or 0).
+    """
+
+    rule: Rule
+    remaining: int
+    reset_s: int
+    retry_after_s: int = 0
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The fields of draft-ietf-httpapi-ratelimit-headers, revisions 3 to 6, and Retry-After where it
+        applies.
+        """
+        fields = {
+            "RateLimit-Limit": str(self.rule.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset_s),
+            "RateLimit-Policy": f"{self.rule.limit};w={self.rule.window_s}",
+        }
+        return fields | ({"Retry-After": str(self.retry_after_s)} if self.retry_after_s else {})
+
+
+class Throttled(Exception):
+    """Too many wrong attempts; nothing was looked at."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        super().__init__(f"Too many wrong attempts to sign in: try again in {allowance.retry_after_s} s")
+        self.allowance = allowance
+
+
+class SignInThrottle:
+    """Lets an attempt in, or says when to come back. `account` and `address` are opaque: hash what is
+    personal.
+    """
+
+    def __init__(
+        self,
+        shared: Counters | None = None,
+        *,
+        own: Counters | None = None,
+        pair: Rule = ACCOUNT_AT_ADDRESS,
+        account: Rule = ACCOUNT,
+        address: Rule = ADDRESS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shared = shared
+        self._own = own or MemoryCounters()
+        self._rules = (pair, account, address)
+        self._clock = clock
+        self._shared_paused_until = -math.inf
+
+    @classmethod
+    def with_redis(cls, redis: Redis | None) -> Self:
+        """The throttle of an edge; without Redis it counts for itself."""
+        return cls(RedisCounters(redis) if redis is not None else None)
+
+    async def enter(self, account: str, address: str) -> Allowance:
+        """Takes one attempt's allowance. Raises `Throttled`, and then nothing was taken."""
+        buckets = self._buckets(account, address)
+        levels = await self._own.charge(buckets)
+        _require_room(buckets, levels)
+        shared = await self._charge_shared(buckets)
+        if shared is not None:
+            if overflowing(buckets, shared):
+                await self._own.refund(buckets)
+                _require_room(buckets, shared)
+            levels = shared
+        return _allowance(buckets, levels)
+
+    async def refund(self, account: str, address: str) -> None:
+        """Gives the allowance of an attempt back that was right, or that was never looked at."""
+        buckets = self._buckets(account, address)
+        await self._own.refund(buckets)
+        if self._shared is not None and self._clock() >= self._shared_paused_until:
+            try:
+                await self._shared.refund(buckets)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._pause_shared(error)
+
+    async def _charge_shared(self, buckets: Sequence[Bucket]) -> list[float] | None:
+        if self._shared is None or self._clock() < self._shared_paused_until:
+            return None
+        try:
+            return await self._shared.charge(buckets)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._pause_shared(error)
+            return None
+
+    def _pause_shared(self, error: Exception) -> None:
+        self._shared_paused_until = self._clock() + REDIS_PAUSE_S
+        log.warning(
+            "throttle.redis_away", error=repr(error), pause_s=REDIS_PAUSE_S, counting="this edge alone"
+        )
+
+    def _buckets(self, account: str, address: str) -> list[Bucket]:
+        pair, each_account, each_address = self._rules
+        return [
+            Bucket(f"pair:{account}:{address}", pair),
+            Bucket(f"account:{account}", each_account),
+            Bucket(f"address:{address}", each_address),
+        ]
+
+
+def network_of(host: str | None) -> str:
+    """What counts as one address: an IPv4 address, an IPv6 /64 (one subscriber's), or the text as it is."""
+    try:
+        address = ipaddress.ip_address(host or "")
+    except ValueError:
+        return host or "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((int(address), 64), strict=False))
+    return str(address)
+
+
+def _require_room(buckets: Sequence[Bucket], levels: Sequence[float]) -> None:
+    if not overflowing(buckets, levels):
+        return
+    wait_s, rule, level = max(
+        ((level - each.rule.window_s, each.rule, level) for each, level in zip(buckets, levels, strict=True)),
+        key=lambda found: found[0],
+    )
+    full_s = math.ceil(level - rule.interval_s)
+    raise Throttled(Allowance(rule, 0, full_s, max(1, math.ceil(wait_s))))
+
+
+def _allowance(buckets: Sequence[Bucket], levels: Sequence[float]) -> Allowance:
+    left = [
+        Allowance(
+            each.rule, int((each.rule.window_s - level) / each.rule.interval_s + EPSILON_S), math.ceil(level)
+        )
+        for each, level in zip(buckets, levels, strict=True)
+    ]
+    return min(left, key=lambda allowance: allowance.remaining)
