@@ -4,6 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from handlers.payments.gateway import Charge, ChargeStatus, GatewayDeclined
+from tests.handlers.desks import Pause
 
 C = ChargeStatus
 CALL = "call"
@@ -23,14 +24,15 @@ class Books:
     entries: dict[str, list[ChargeStatus]] = field(default_factory=dict)
     amounts: dict[str, tuple[int, str]] = field(default_factory=dict)
     declines: str | None = None
+    way: type[OnItsWay] | type[Pause] = OnItsWay  # `Pause` where an event loop does the scheduling
 
     async def authorise(self, key: str, amount: int, currency: str, token: str) -> Charge:
         """See `Gateway`."""
-        await OnItsWay()
+        await self.way()
         if key not in self.entries:
             self.amounts[key] = (amount, currency)
             self._enter(key, C.DECLINED if self.declines else C.AUTHORIZED)
-        await OnItsWay()
+        await self.way()
         if self.entries[key][-1] is C.DECLINED:
             raise GatewayDeclined(key, self.declines or "declined")
         return self._charge(key)
@@ -45,19 +47,19 @@ class Books:
 
     async def void(self, key: str) -> Charge:
         """See `Gateway`."""
-        await OnItsWay()
+        await self.way()
         if key not in self.entries:
             self._enter(key, C.VOIDED)
-        await OnItsWay()
+        await self.way()
         if self.entries[key][-1] is C.DECLINED:
             return self._charge(key)
         return await self._move(key, C.AUTHORIZED, C.VOIDED)
 
     async def find(self, key: str) -> Charge | None:
         """See `Gateway`."""
-        await OnItsWay()
+        await self.way()
         charge = self._charge(key) if key in self.entries else None
-        await OnItsWay()
+        await self.way()
         return charge
 
     def net(self, key: str) -> int:
@@ -66,10 +68,10 @@ class Books:
         return self.amounts[key][0] if entries and entries[-1] in (C.AUTHORIZED, C.CAPTURED) else 0
 
     async def _move(self, key: str, held: ChargeStatus, target: ChargeStatus) -> Charge:
-        await OnItsWay()
+        await self.way()
         if self.entries.get(key, [None])[-1] is held:
             self._enter(key, target)
-        await OnItsWay()
+        await self.way()
         if self.entries.get(key, [None])[-1] is not target:
             raise GatewayDeclined(key, f"not_{held.value}")
         return self._charge(key)

@@ -1,6 +1,6 @@
 """Payments under every order, repetition, loss and death that a scheduler can think of."""
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.groups import Transient
+from broker.groups import Effects, Transient
 from broker.messages import Message, PaymentAuthorized, PaymentDeclined, PaymentExpired
 from documents.payments import INTENTS, Payment, PaymentStatus
 from handlers.payments import GatewayUnreachable, OutOfStep, Payments
@@ -26,6 +26,8 @@ MESSAGES: dict[str, Message] = {
 }
 ATTEMPTS_MAX = 4  # few, so that messages which die on the way are common
 WORKERS_MAX = 4
+STEPS_MAX = 100
+Handler = Callable[[Any, Any], Awaitable[Effects]]
 
 
 @dataclass
@@ -47,21 +49,23 @@ class Scheduler:
     dead: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
 
-    def start(self, message_id: str) -> None:
-        """Delivers a message, be it for the second time."""
+    def start(self, message_id: str) -> Worker:
+        """Delivers a message, be it for the second time, up to its first wait."""
         handlers = Payments(self.books)
         message = MESSAGES[message_id]
-        handler = {
+        by_type: dict[str, Handler] = {
             "OrderPlaced": handlers.authorise,
             "OrderCancelled": handlers.cancel,
             "OrderShipped": handlers.capture,
             "RefundRequested": handlers.refund,
             "ExpireOrder": handlers.expire,
-        }[type(message).__name__]
+        }
+        handler = by_type[type(message).__name__]
         self.attempts[message_id] = self.attempts.get(message_id, 0) + 1
         worker = Worker(message_id, attempt(self.house, handler, message, message_id))
         self.workers.append(worker)
         self.step(worker)
+        return worker
 
     def step(self, worker: Worker, error: Exception | None = None) -> None:
         """Lets a worker go on to its next wait; `error` is what its wait ends with."""
@@ -162,7 +166,7 @@ def check_end(scheduler: Scheduler) -> None:
 
 
 SUBSETS = st.lists(st.sampled_from(sorted(MESSAGES)), unique=True, min_size=1)
-QUIET = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @QUIET
@@ -183,15 +187,51 @@ def test_nor_do_deaths_and_lost_answers(data: st.DataObject, wanted: list[str]) 
     check_end(play(data, wanted, faults=True))
 
 
+def overtake(before: Sequence[str], first: str, second: str, held_after: int, let_in_for: int | None) -> bool:
+    """Plays `before`, then holds `first` after so many steps, lets `second` in for so many, and then ends all.
+
+    False once `first` ends before it could be held: there is no later point.
+    """
+    scheduler = Scheduler()
+    for each in before:
+        scheduler.start(each)
+        scheduler.drain([each])
+    held = scheduler.start(first)
+    for _ in range(held_after):
+        if held in scheduler.workers:
+            scheduler.step(held)
+    if held not in scheduler.workers:
+        return False
+    other = scheduler.start(second)
+    steps = STEPS_MAX if let_in_for is None else let_in_for
+    while steps and other in scheduler.workers:
+        scheduler.step(other)
+        steps -= 1
+    scheduler.drain([*before, first, second])
+    check_end(scheduler)
+    return True
+
+
+@pytest.mark.parametrize("before", [(), ("placed",), ("placed", "shipped")], ids="+".join)
+@pytest.mark.parametrize("first", sorted(MESSAGES))
+def test_no_worker_that_is_held_anywhere_does_harm(before: Sequence[str], first: str) -> None:
+    """Held at any of its waits while another comes in, in part or as a whole: every pair of messages, every point."""
+    for second in MESSAGES:
+        held_after = 0
+        while all(overtake(before, first, second, held_after, steps) for steps in (1, 2, 3, 4, 5, 6, None)):
+            held_after += 1
+        assert (held_after == 0) == (first in before), (
+            "a settled message is answered by its receipt, others wait"
+        )
+
+
 def test_a_worker_that_froze_before_its_call_cannot_charge_a_cancelled_order() -> None:
     """Frozen between intent and charge, overtaken by a cancellation, its late call finds the key closed."""
     scheduler = Scheduler()
-    scheduler.start("placed")
-    frozen = scheduler.workers[0]
+    frozen = scheduler.start("placed")
     while frozen.waits_for != CALL:
         scheduler.step(frozen)
-    scheduler.start("cancelled")
-    other = scheduler.workers[1]
+    other = scheduler.start("cancelled")
     while other in scheduler.workers:
         scheduler.step(other)
     assert scheduler.house.receipts == {"cancelled": "succeeded"}
