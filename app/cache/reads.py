@@ -21,8 +21,8 @@ def book_tag(isbn: str) -> str:
 class CachedReads:
     """Answers of the catalogue, encoded once and kept.
 
-    A hit builds no model: the entry holds the bytes that go out, and their ETag. Every title has a tag of its own; all lists, facets and
-    suggestions share one, because one title that changes may move in any of them.
+    A hit builds no model: the entry holds the bytes that go out, and their ETag. Every title has a tag of its own;
+    all lists, facets and suggestions share one, because one title that changes may move in any of them.
     """
 
     def __init__(self, cache: Cache) -> None:
@@ -35,8 +35,8 @@ class CachedReads:
     async def read(self, key: str, tag: str, load: Load, ttl_s: float) -> Entry:
         """The kept answer, or the loaded one, which is then kept. Raises what `load` raises.
 
-        Those who ask while it is loading share one load, unless the tag was dropped meanwhile: they ask for a newer answer than that load
-        may bring. Nobody's cancellation ends a load that others wait for.
+        Those who ask while it is loading share one load, unless the tag was dropped meanwhile: they ask for a newer
+        answer than that load may bring. Nobody's cancellation ends a load that others wait for.
         """
         found = await self._cache.get(key, tag)
         if found.entry is not None:

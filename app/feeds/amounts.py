@@ -6,7 +6,7 @@ from decimal import Decimal
 # ISO 4217 (list one): the currencies whose minor unit is not a hundredth.
 _NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
-DECIMALS = {code: 0 for code in _NO_DECIMALS.split()} | {code: 3 for code in _THREE_DECIMALS.split()}
+DECIMALS = dict.fromkeys(_NO_DECIMALS.split(), 0) | dict.fromkeys(_THREE_DECIMALS.split(), 3)
 AMOUNT = re.compile(r"^([+-]?)(\d{1,12})(?:\.(\d+))?$", re.ASCII)
 CURRENCY = re.compile(r"^[A-Z]{3}$")
 AMOUNT_MAX = 2**31 - 1  # minor units

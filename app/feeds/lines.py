@@ -9,7 +9,7 @@ UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class FeedError(Exception):
-    """The file as a whole cannot be read: nothing of it was taken. `line` counts from 1, 0 where no line is to blame."""
+    """The file as a whole cannot be read: nothing of it was taken. `line` counts from 1; 0: no line is to blame."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}" if line else reason)

@@ -20,10 +20,11 @@ ALIASES = {
     "subject": "subjects",
     "quantity": "stock",
 }
-COLUMNS = frozenset(
-    "isbn isbn13 title subtitle author authors year subjects language format pages publisher description price "
-    "currency for_sale ratings_count stock".split()
-)
+_COLUMNS = """
+isbn isbn13 title subtitle author authors year subjects language format pages publisher description price currency
+for_sale ratings_count stock
+"""
+COLUMNS = frozenset(_COLUMNS.split())
 DELIMITERS = ",;\t"
 TRUE, FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 

@@ -113,6 +113,7 @@ class Books(Controller):
     async def search(
         self,
         request: AnyRequest,
+        *,
         q: Query = None,
         subject: SubjectIs = None,
         author: AuthorIs = None,
@@ -285,7 +286,7 @@ async def _cover(request: AnyRequest, isbn: str) -> Entry:
         authors = [each.name for each in book.contributors if each.role == "author"]
         codes = [each.code for each in book.subjects if each.code]
         drawn = await anyio.to_thread.run_sync(
-            draw, book.title, ", ".join(authors[:2]), book.year or 0, codes[0] if codes else "", isbn
+            draw, book.title, " & ".join(authors), book.year or 0, codes[0] if codes else "", isbn
         )
         return drawn.encode()
 

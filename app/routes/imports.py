@@ -187,10 +187,10 @@ class Options(msgspec.Struct, frozen=True):
 def _options(
     edge: Edge,
     filename: str,
-    format: str | None,
+    format: str | None,  # noqa: A002 - the contract's word
     price: str | None,
     currency: str | None,
-    stock: int | None,  # noqa: A002
+    stock: int | None,
 ) -> Options:
     try:
         code = currency_code(currency) if currency else edge.terms.currency
@@ -225,8 +225,8 @@ async def _send(edge: Edge, commands: Commands, import_id: str, sender: Any) -> 
         raise Problem(
             503,
             "broker_unavailable",
-            f"The broker took {error.confirmed} of {commands.rows} rows and then no more. Send the file again: with the same "
-            "Idempotency-Key nothing is done twice",
+            f"The broker took {error.confirmed} of {commands.rows} rows and then no more. Send the file again: with the "
+            "same Idempotency-Key nothing is done twice",
             {"Retry-After": "5"},
             confirmed=error.confirmed,
             rows=commands.rows,

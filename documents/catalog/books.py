@@ -111,8 +111,8 @@ def _sorted_by(*fields: tuple[str, int]) -> IndexModel:
 class Book(BookDetails, Actor):
     """A title; `id` is its ISBN-13 without hyphens.
 
-    `available` says whether copies are left. It follows the title's stock and is written where that crosses zero, never by a
-    change of the record.
+    `available` says whether copies are left. It follows the title's stock and is written where that crosses zero,
+    never by a change of the record.
     """
 
     kind: ClassVar[str] = "book"

@@ -78,4 +78,3 @@ async def subjects() -> list[dict[str, Any]]:
         {"$sort": {"n": -1, "name": 1, "_id": 1}},
     ]
     return await (await Book.get_pymongo_collection().aggregate(pipeline)).to_list()
-

@@ -1,7 +1,7 @@
 """The orders of a list, and the cursors that page through them.
 
-A page begins behind the last title of the page before it: behind its sort values and its ISBN, which no two titles share
-("keyset"). Titles that are added or removed meanwhile neither repeat nor hide others, as they would with offsets.
+A page begins behind the last title of the page before it: behind its sort values and its ISBN, which no two titles
+share ("keyset"). Titles that are added or removed meanwhile neither repeat nor hide others, as with offsets they would.
 That holds for relevance as well, because a title's rank depends on the title and the query alone.
 """
 
@@ -104,8 +104,8 @@ def order(sort: str) -> dict[str, int]:
 def rank_stage(q: str, words: list[str]) -> Clause:
     """How well a title fits the query, from the title and the query alone.
 
-    6 it is the title; 5 the title begins with it; 4 all of its words stand in the title; 3 all of them stand somewhere; 2 the title
-    begins with what was typed; 1 the rest: the last word is only begun.
+    6 it is the title; 5 the title begins with it; 4 all of its words stand in the title; 3 all of them stand somewhere;
+    2 the title begins with what was typed; 1 the rest: the last word is only begun.
     """
     asked = fold(q)
     title = "$search.title"
