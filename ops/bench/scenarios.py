@@ -1,0 +1,37 @@
+"""What is measured. Each scenario says what one turn of a shopper is."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from ops.bench.shoppers import Shopper
+
+Turn = Callable[[Shopper, int], Awaitable[None]]
+LINES_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`at_least`: turns a second that the project has set itself for 64 shoppers on 2 cores; None: no aim."""
+
+    name: str
+    what: str
+    turn: Turn
+    at_least: float | None = None
+
+
+def scenarios(isbns: Sequence[str]) -> tuple[Scenario, ...]:
+    """All of them, over these titles."""
+
+    async def cart(shopper: Shopper, turn: int) -> None:
+        await shopper.add(isbns[turn % min(LINES_MAX, len(isbns))], wait=True)
+
+    async def buy(shopper: Shopper, turn: int) -> None:
+        await shopper.add(isbns[turn % len(isbns)], wait=False)
+        await shopper.add(isbns[(turn * 7 + 1) % len(isbns)], wait=False)
+        order = await shopper.order()
+        await shopper.confirmed(order)
+
+    return (
+        Scenario("cart", "add-to-cart, accepted and applied", cart, at_least=500),
+        Scenario("buy", "cart, two titles, order, confirmed", buy, at_least=80),
+    )

@@ -1,0 +1,106 @@
+"""The test stand: a RabbitMQ, a mongod, a Redis, one edge and one worker, each a process of its own."""
+
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from ops.servers import Mongod, RabbitMQ, Redis
+from ops.servers.child import Child
+from ops.servers.ports import free_port
+
+READY_WITHIN_S = 60
+
+
+@dataclass(frozen=True)
+class Stand:
+    """What is being measured. `processes` maps a part to its process id."""
+
+    url: str
+    mongodb_url: str
+    rabbitmq_url: str
+    operator_token: str
+    processes: dict[str, int]
+
+    def usage(self) -> dict[str, "Usage"]:
+        """What each part, with its children, has used so far."""
+        return {name: usage_of(pid, descendants=pid != os.getpid()) for name, pid in self.processes.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Processor time since the start (user and system, seconds) and resident memory now (bytes)."""
+
+    cpu_s: float
+    resident: int
+
+
+def usage_of(pid: int, *, descendants: bool = True, leave_out: str = "") -> Usage:
+    """Of a process and its descendants, but for programs of the name `leave_out`."""
+    cpu_s, resident = 0.0, 0
+    root = psutil.Process(pid)
+    for process in (root, *(root.children(recursive=True) if descendants else ())):
+        try:
+            if leave_out and process.name() == leave_out:
+                continue
+            times = process.cpu_times()
+            cpu_s += times.user + times.system
+            resident += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return Usage(cpu_s, resident)
+
+
+@asynccontextmanager
+async def stand(folder: Path) -> AsyncIterator[Stand]:
+    """Everything started and ready, for as long as the block lasts."""
+    async with AsyncExitStack() as stack:
+        mongod = await Mongod.start(folder / "mongod")
+        stack.push_async_callback(mongod.stop)
+        rabbitmq = await RabbitMQ.start(folder / "rabbitmq")
+        stack.push_async_callback(rabbitmq.stop)
+        redis = await Redis.start(folder / "redis")
+        stack.push_async_callback(redis.stop)
+        token = secrets.token_urlsafe(32)
+        port = free_port(None)
+        env = os.environ | {
+            "QUIRE_DATA": str(folder),
+            "QUIRE_PORT": str(port),
+            "QUIRE_RABBITMQ_URL": rabbitmq.url,
+            "QUIRE_MONGODB_URL": mongod.url,
+            "QUIRE_REDIS_URL": redis.url,
+            "QUIRE_SIGNING_KEYS": secrets.token_urlsafe(32),
+            "QUIRE_OPERATOR_TOKEN": token,
+            "QUIRE_LOG_LEVEL": "warning",
+        }
+        quire = (sys.executable, "-c", "from ops.cli import main; main()")
+        worker = await Child.start("worker", (*quire, "worker"), folder, env=env)
+        stack.push_async_callback(worker.stop)
+        edge = await Child.start("edge", (*quire, "edge"), folder, env=env)
+        stack.push_async_callback(edge.stop)
+        url = f"http://127.0.0.1:{port}"
+        await edge.until(lambda: _ready(url), within_s=READY_WITHIN_S)
+        processes = {
+            "edge": edge.pid,
+            "worker": worker.pid,
+            "mongod": mongod.pid,
+            "rabbitmq": rabbitmq.pid,
+            "redis": redis.pid,
+            "shoppers": os.getpid(),
+        }
+        yield Stand(url, mongod.url, rabbitmq.url, token, processes)
+
+
+async def _ready(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{url}/health/ready")
+    except httpx.TransportError:
+        return False
+    return answer.status_code == 200 and answer.json().get("parts", {}).get("broker") in (None, "ok")

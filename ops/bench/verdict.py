@@ -1,0 +1,72 @@
+"""Speed means nothing where a promise was broken: what must hold after a run, read from the database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+
+from ops.bench.shoppers import WentWrong
+from ops.bench.stand import Stand
+from ops.settings import Settings
+
+SETTLED_WITHIN_S = 60.0
+Database = AsyncDatabase[dict[str, Any]]
+
+
+async def verify(on: Stand) -> dict[str, int]:
+    """What was counted. Raises `WentWrong` naming the first promise that was broken."""
+    async with AsyncMongoClient[dict[str, Any]](on.mongodb_url, tz_aware=True) as client:
+        database = client[Settings.model_fields["database"].default]
+        await _settled(database)
+        async for wrong in _wrong_stock(database):
+            raise WentWrong(f"the stock of {wrong['_id']} does not equal its movements: {wrong}")
+        return await _counts(database)
+
+
+async def _settled(database: Database) -> None:
+    """Waits until no order is under way and the outbox is empty."""
+    async with asyncio.timeout(SETTLED_WITHIN_S):
+        while await database.orders.count_documents(
+            {"status": "placed"}
+        ) or await database.outbox.count_documents({}):
+            await asyncio.sleep(0.1)
+
+
+async def _wrong_stock(database: Database) -> AsyncIterator[dict[str, Any]]:
+    """Titles whose counts are not the sums of their ledger, or whose reserved copies are not those of open orders."""
+    sums = {"_id": "$isbn", "on_hand": {"$sum": "$on_hand"}, "reserved": {"$sum": "$reserved"}}
+    lookup = {"from": "stock", "localField": "_id", "foreignField": "_id", "as": "stock"}
+    differs = {
+        "$or": [
+            {"$ne": ["$on_hand", {"$first": "$stock.on_hand"}]},
+            {"$ne": ["$reserved", {"$first": "$stock.reserved"}]},
+        ]
+    }
+    pipeline: list[dict[str, Any]] = [{"$group": sums}, {"$lookup": lookup}, {"$match": {"$expr": differs}}]
+    async for wrong in await database.movements.aggregate(pipeline):
+        yield wrong
+    held = {"_id": "$lines.isbn", "copies": {"$sum": "$lines.quantity"}}
+    open_orders: list[dict[str, Any]] = [
+        {"$match": {"status": {"$in": ["placed", "confirmed"]}}},
+        {"$unwind": "$lines"},
+        {"$group": held},
+        {"$lookup": lookup},
+        {"$match": {"$expr": {"$ne": ["$copies", {"$first": "$stock.reserved"}]}}},
+    ]
+    async for wrong in await database.orders.aggregate(open_orders):
+        yield wrong
+
+
+async def _counts(database: Database) -> dict[str, int]:
+    failed = await database.receipts.count_documents({"status": "failed"})
+    if failed:
+        raise WentWrong(f"{failed} messages failed: look at the receipts with status failed")
+    return {
+        "orders": await database.orders.count_documents({}),
+        "confirmed orders": await database.orders.count_documents({"status": "confirmed"}),
+        "carts": await database.carts.count_documents({}),
+        "receipts": await database.receipts.count_documents({}),
+        "failed messages": failed,
+    }

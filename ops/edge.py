@@ -1,0 +1,89 @@
+"""The edge as a process: its parts opened and closed round the Litestar application."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from litestar import Litestar
+
+from app.application import create_app
+from app.cache import CachedReads
+from app.edge import Edge
+from broker.connection import Endpoint
+from broker.publish import Publisher
+from ops import parts
+from ops.asyncapi import document
+from ops.database import open_database
+from ops.demo_catalogue import cover
+from ops.logs import configure
+from ops.settings import Settings, secret
+
+
+def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool) -> Edge:
+    """An edge with everything it needs, not yet started."""
+    cached = CachedReads(parts.cache(settings))
+    keys = parts.keyring(settings, embedded=embedded)
+    publisher = Publisher(endpoint, name="edge publishes", timeout_s=settings.confirm_timeout_s)
+
+    async def broker() -> str | None:
+        return None if publisher.ready else "no connection to the broker: commands are answered 503 for now"
+
+    return Edge(
+        publisher=publisher,
+        endpoint=endpoint,
+        keyring=keys,
+        accounts=parts.accounts(settings, keys, embedded=embedded),
+        cache=cached,
+        covers=cover,
+        terms=settings.terms,
+        asyncapi=document(),
+        probes={"broker": broker},
+    )
+
+
+@asynccontextmanager
+async def serving(edge: Edge) -> AsyncIterator[None]:
+    """The edge's publisher, connected as soon as the broker is there: reads are served meanwhile."""
+    async with parts.background(parts.until_there("broker", edge.publisher.start)):
+        yield
+    await edge.publisher.close()
+
+
+def create() -> Litestar:
+    """The application for an ASGI server: settings from the environment, connections opened by its lifespan."""
+    settings = Settings()
+    configure(settings.log_level, settings.log_format)
+    rabbitmq, mongodb = secret(settings.rabbitmq_url), secret(settings.mongodb_url)
+    if rabbitmq is None or mongodb is None:
+        raise parts.SettingMissing(
+            "an edge needs QUIRE_RABBITMQ_URL and QUIRE_MONGODB_URL; `quire up` needs neither"
+        )
+    edge = make_edge(settings, rabbitmq, embedded=False)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(open_database(mongodb, settings.database, app="quire edge"))
+            await parts.until_there("broker", lambda: parts.apply_topology(rabbitmq))
+            await stack.enter_async_context(serving(edge))
+            yield
+
+    return create_app(edge, around=[lifespan])
+
+
+def serve(settings: Settings) -> None:
+    """Serves on Granian until SIGTERM or SIGINT."""
+    from granian import Granian  # noqa: PLC0415 - only this process needs it
+    from granian.constants import Interfaces, Loops  # noqa: PLC0415
+
+    Granian(
+        "ops.edge:create",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        workers=1,
+        websockets=False,
+        log_enabled=True,
+        log_access=False,
+    ).serve()

@@ -1,0 +1,153 @@
+"""The parts that a process is made of, from its settings. Each is made once, here, and handed to whoever needs it."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import structlog
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from pymongo.errors import PyMongoError
+
+from app.cache import Cache, MemoryCache, RedisCache
+from app.security.accounts import Accounts
+from app.security.keys import Keyring
+from broker import declare
+from broker.connection import Endpoint, connect
+from broker.groups import OrderedGroup, UnorderedGroup
+from broker.topology import GROUPS
+from handlers.carts import CARTS
+from handlers.catalog import CATALOG
+from handlers.notifications import FolderMailer, Mailer, SmtpMailer, notifications
+from handlers.orders import ORDERS
+from handlers.payments import SimulatedGateway, payments
+from handlers.shipments import SHIPMENTS
+from ops.database import Database
+from ops.settings import Settings, secret
+
+log = structlog.get_logger(__name__)
+
+OPERATOR_TOKEN_FILE = "operator.token"  # noqa: S105 - the file's name
+AGAIN_AFTER_S = 1.0
+
+
+class SettingMissing(Exception):
+    """A secret or an address that has no default outside the embedded mode."""
+
+
+def groups(
+    names: tuple[str, ...], settings: Settings, database: Database
+) -> list[OrderedGroup | UnorderedGroup]:
+    """The groups of those names, all of them when none is named. Raises `SettingMissing` for an unknown name."""
+    known = [group.name for group in GROUPS]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SettingMissing(f"no group is called {', '.join(unknown)}: there are {', '.join(known)}")
+    made: dict[str, Callable[[], OrderedGroup | UnorderedGroup]] = {
+        "catalog": lambda: CATALOG,
+        "carts": lambda: CARTS,
+        "orders": lambda: ORDERS,
+        "payments": lambda: payments(SimulatedGateway(database)),
+        "shipments": lambda: SHIPMENTS,
+        "notifications": lambda: notifications(mailer(settings), shop_url(settings)),
+    }
+    return [made[name]() for name in names or known]
+
+
+def shop_url(settings: Settings) -> str:
+    """The address that mails link to."""
+    return settings.shop_url or f"http://{settings.host}:{settings.port}"
+
+
+def mailer(settings: Settings) -> Mailer:
+    """SMTP where a server is named, else a folder of .eml files."""
+    url = secret(settings.smtp_url)
+    if url is None:
+        return FolderMailer(settings.data / "mail")
+    parts = urlsplit(url)
+    starttls = parse_qs(parts.query).get("starttls", ["false"])[0] == "true"
+    return SmtpMailer(
+        parts.hostname or "127.0.0.1",
+        parts.port or 25,
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        start_tls=starttls,
+    )
+
+
+def keyring(settings: Settings, *, embedded: bool) -> Keyring:
+    """The signing keys: from the settings, or, in the embedded mode only, made once and kept in the data folder."""
+    given = secret(settings.signing_keys)
+    if given is not None:
+        return Keyring.from_secrets(given)
+    if not embedded:
+        raise SettingMissing(
+            "QUIRE_SIGNING_KEYS is not set: every edge needs the same keys (32 characters or more)"
+        )
+    return Keyring.from_folder(settings.data)
+
+
+def operator_token(settings: Settings, *, embedded: bool) -> str | None:
+    """The command line's bearer token: from the settings, or kept in the data folder of the embedded mode."""
+    given = secret(settings.operator_token)
+    if given is not None or not embedded:
+        return given
+    path = settings.data / OPERATOR_TOKEN_FILE
+    if path.exists():
+        return path.read_text().strip()
+    token = secrets.token_urlsafe(32)
+    _write_private(path, token)
+    return token
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(f"{text}\n")
+
+
+def cache(settings: Settings) -> Cache:
+    """Redis where one is named, else memory."""
+    url = secret(settings.redis_url)
+    return RedisCache(url) if url is not None else MemoryCache()
+
+
+def accounts(settings: Settings, keys: Keyring, *, embedded: bool) -> Accounts:
+    """Registration and sign-in."""
+    return Accounts(keyring=keys, operator_token=operator_token(settings, embedded=embedded))
+
+
+async def until_there(what: str, start: Callable[[], Awaitable[None]]) -> None:
+    """Tries again until it works: parts of a system start in any order."""
+    told = False
+    while True:
+        try:
+            await start()
+        except (*CONNECTION_EXCEPTIONS, PyMongoError) as error:
+            if not told:
+                log.warning("waiting", what=what, error=str(error))
+            told = True
+            await asyncio.sleep(AGAIN_AFTER_S)
+        else:
+            return
+
+
+async def apply_topology(endpoint: Endpoint) -> None:
+    """Puts exchanges, queues and bindings on the broker. Raises `declare.TopologyDiffers`."""
+    connection = await connect(endpoint, name="quire topology")
+    try:
+        await declare.apply(connection)
+    finally:
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def background(work: Awaitable[None]) -> AsyncIterator[asyncio.Future[None]]:
+    """Runs work beside the block and ends it with the block."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
