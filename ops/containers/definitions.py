@@ -2,9 +2,9 @@
 
     python -m ops.containers.definitions FILE
 
-Passwords come from RABBITMQ_PASSWORD (the parts of Quire) and RABBITMQ_CONSOLE_PASSWORD (people at the management console,
-who see everything and change nothing). The file holds salted hashes only. Made from broker/topology.py on every
-start, so that the two cannot drift; declaring the same topology again, as every part does, then changes nothing.
+Passwords come from RABBITMQ_PASSWORD (the parts of Quire) and RABBITMQ_CONSOLE_PASSWORD (people at the management
+console, who see everything and change nothing). The file holds salted hashes only. Made from broker/topology.py on
+every start, so that the two cannot drift; declaring the same topology again, as every part does, changes nothing.
 """
 
 import base64

@@ -20,26 +20,26 @@ class NotLocked(Exception):
 
 
 def pick(lock: str, wanted: Iterable[str]) -> str:
-    """The lock's entries for `wanted` (`name` or `name==version`), hashes and markers as they stand. Raises `NotLocked`."""
-    entries: dict[str, tuple[str, list[str]]] = {}
+    """The lock's entries for `wanted` (`name` or `name==version`), hashes and markers as they stand.
+
+    A package may stand there in several versions, each for some machines: a bare name picks them all, and their
+    markers decide at the installation. Raises `NotLocked`.
+    """
+    entries: dict[str, dict[str, list[str]]] = {}
     lines: list[str] = []
     for line in lock.splitlines():
         if (entry := ENTRY.match(line)) is not None:
-            lines = []
-            name = normal(entry["name"])
-            if name in entries:
-                raise NotLocked(f"{name} stands twice in the lock, for different machines: pick one")
-            entries[name] = (entry["version"], lines)
+            lines = entries.setdefault(normal(entry["name"]), {}).setdefault(entry["version"], [])
         lines.append(line)
     picked: list[str] = []
     for each in wanted:
         name, _, version = each.partition("==")
-        locked = entries.get(normal(name))
-        if locked is None or version not in ("", locked[0]):
-            raise NotLocked(
-                f"{each} is not in the lock{f' ({name}=={locked[0]} is)' if locked else ''}: run make lock"
-            )
-        picked.extend(locked[1])
+        locked = entries.get(normal(name), {})
+        chosen = [locked[version]] if version in locked else [] if version else list(locked.values())
+        if not chosen:
+            there = f"it has {', '.join(locked)}" if locked else "it has no such package"
+            raise NotLocked(f"{each} is not in the lock, {there}: run make lock")
+        picked.extend(line for lines in chosen for line in lines)
     return "\n".join(picked) + "\n"
 
 
