@@ -6,10 +6,12 @@ file.
 
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, SMTPUTF8
 from email.utils import parseaddr
 from hashlib import blake2b
 from html import escape
+
+from email_validator import EmailNotValidError, validate_email
 
 from broker.messages import OrderConfirmed, OrderedLine, OrderPlaced, OrderShipped
 from broker.messages.orders import OrderEvent
@@ -33,9 +35,10 @@ def letter(event: OrderEvent, *, mail_id: str, sender: str, shop_url: str) -> Em
     link = f"{shop_url.rstrip('/')}/orders/{event.order_id}"
     values = _values(event, link)
     name, address = parseaddr(sender)
-    mail = EmailMessage(policy=SMTP)
+    to = _recipient(event.email)
+    mail = EmailMessage(policy=SMTP if to.username.isascii() else SMTPUTF8)
     mail["From"] = Address(name, addr_spec=address)
-    mail["To"] = _recipient(event.email)
+    mail["To"] = to
     mail["Subject"] = " ".join(text.subject.substitute(values).split())
     mail["Date"] = event.at
     mail["Message-ID"] = message_id(mail_id, address)
@@ -54,15 +57,10 @@ def message_id(mail_id: str, sender_address: str) -> str:
 
 def _recipient(email: str) -> Address:
     try:
-        address = Address(addr_spec=email)
-    except (
-        ValueError,
-        IndexError,
-    ) as error:  # IndexError: what the parser says to an address that ends too soon
+        valid = validate_email(email, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
         raise BadAddress(f"{email!r} is no mail address: {error}") from error
-    if not address.username or not address.domain or not email.isprintable():
-        raise BadAddress(f"{email!r} is no mail address")
-    return address
+    return Address(username=valid.local_part, domain=valid.ascii_domain)
 
 
 def _values(event: OrderEvent, link: str) -> dict[str, str]:
