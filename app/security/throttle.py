@@ -89,7 +89,7 @@ class SignInThrottle:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shared = shared
-        self._own = own or MemoryCounters()
+        self._own = MemoryCounters() if own is None else own
         self._rules = (pair, account, address)
         self._clock = clock
         self._shared_paused_until = -math.inf
