@@ -70,7 +70,7 @@ class EmbeddedChannel(aiormq.Channel):
         wait: bool = True,  # noqa: ARG002
     ) -> Any:
         """Publish; waits until the broker has it. Raises DeliveryError (nacked), PublishError (returned)."""
-        if len(routing_key) > ROUTING_KEY_BYTES_MAX:
+        if len(routing_key.encode()) > ROUTING_KEY_BYTES_MAX:
             raise ValueError("Routing key too long (max 255 bytes)")
         if self.is_closed:
             raise ChannelInvalidStateError(f"{self!r} closed")

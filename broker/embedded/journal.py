@@ -32,7 +32,7 @@ class Entry:
 class Journal(Protocol):
     """What the broker needs kept. Every method raises JournalError when it could not do its work."""
 
-    body_bytes_max: int
+    message_bytes_max: int
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Keep all entries, in this order. Returns when they survive a crash of the machine."""
@@ -56,8 +56,8 @@ def surviving(entries: Sequence[Entry]) -> list[Entry]:
 class MemoryJournal:
     """A journal that lives as long as the process: for tests, with the behaviour of the real one."""
 
-    def __init__(self, body_bytes_max: int = 15 * 1024 * 1024) -> None:
-        self.body_bytes_max = body_bytes_max
+    def __init__(self, message_bytes_max: int = 15 * 1024 * 1024) -> None:
+        self.message_bytes_max = message_bytes_max
         self.entries: dict[int, Entry] = {}
         self.marks: dict[str, int] = {}
         self.groups: list[int] = []

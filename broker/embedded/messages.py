@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from pamqp import commands
 
+from broker.embedded.errors import precondition_failed
+
 Properties = commands.Basic.Properties
 
 
@@ -40,3 +42,15 @@ def decode_properties(encoded: bytes) -> Properties:
     # second.
     properties.unmarshal(int.from_bytes(encoded[:2], "big"), encoded[2:])
     return properties
+
+
+def lifetime_ms(properties: Properties) -> int | None:
+    """The message's own expiration, if it has one. Raises RefusedError for what is not a number."""
+    if not properties.expiration:
+        return None
+    try:
+        return int(properties.expiration)
+    except ValueError:
+        raise precondition_failed(
+            f"invalid expiration '{properties.expiration}': it is whole milliseconds"
+        ) from None

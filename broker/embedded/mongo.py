@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from bson.errors import BSONError
 from pymongo import UpdateOne, WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
@@ -11,8 +12,9 @@ from pymongo.read_concern import ReadConcern
 
 from broker.embedded.journal import Entry, JournalError, surviving
 
-# MongoDB's documents end at 16 MB; a quarter of a megabyte is left for the properties and the keys.
-BODY_BYTES_MAX = 16 * 1024 * 1024 - 256 * 1024
+# MongoDB's documents end at 16 MB; some room is left for names, keys, and what dead-lettering adds to the
+# headers.
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024 - 256 * 1024
 
 
 class MongoJournal:
@@ -22,7 +24,7 @@ class MongoJournal:
     are only acknowledged by the primary: a lost one means a second delivery, which receipts absorb.
     """
 
-    body_bytes_max = BODY_BYTES_MAX
+    message_bytes_max = MESSAGE_BYTES_MAX
 
     def __init__(self, database: AsyncDatabase[dict[str, Any]]) -> None:
         # Read at a start only, and then the primary's latest: with read concern majority a removal
@@ -74,7 +76,7 @@ class MongoJournal:
 async def _told(what: str) -> AsyncIterator[None]:
     try:
         yield
-    except PyMongoError as error:
+    except (PyMongoError, BSONError) as error:
         raise JournalError(f"{what} in MongoDB: {error}") from error
 
 

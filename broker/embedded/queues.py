@@ -96,6 +96,7 @@ class MessageQueue:
         self.unacked = 0
         self.consumers: deque[Consumer] = deque()
         self.deleted = False
+        self.halted = False
         self.ttl_ms = declaration.integer("x-message-ttl")
         self._single_active = bool(declaration.arguments.get("x-single-active-consumer"))
         self._delivery_limit = declaration.integer("x-delivery-limit")
@@ -150,7 +151,7 @@ class MessageQueue:
         """Deliver what can be delivered, and expire what stands at the head past its time."""
         for _ in range(BURST_MAX):
             message = self._head()
-            if message is None or self.deleted:
+            if message is None or self.deleted or self.halted:
                 break
             if message.expires_at is not None and message.expires_at <= time.time():
                 self.keeper.bury(self, self._take(), "expired")
@@ -198,16 +199,21 @@ class MessageQueue:
     def close(self) -> None:
         """The queue is deleted: no timer runs on, consumers are told."""
         self.deleted = True
-        for timer in (self._expiry, self._unused):
-            if timer is not None:
-                timer.cancel()
+        self.halt()
         for consumer in self.consumers:
             consumer.receiver.cancelled(consumer)
         self.consumers.clear()
 
+    def halt(self) -> None:
+        """Nothing is delivered or expired any more; messages may still arrive."""
+        self.halted = True
+        for timer in (self._expiry, self._unused):
+            if timer is not None:
+                timer.cancel()
+
     def touch(self) -> None:
         """The queue is used: its x-expires begins anew (it runs only while there is no consumer)."""
-        if self._expires_ms is None:
+        if self._expires_ms is None or self.halted:
             return
         if self._unused is not None:
             self._unused.cancel()
@@ -271,7 +277,7 @@ class MessageQueue:
 
     def _arm_expiry(self) -> None:
         head = self._head()
-        if head is None or head.expires_at is None or self.deleted:
+        if head is None or head.expires_at is None or self.halted:
             return
         if self._expiry is not None and self._expiry_at <= head.expires_at:
             return

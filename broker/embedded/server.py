@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from broker.embedded.deaths import Reason, closes_cycle, dead_properties
 from broker.embedded.errors import RefusedError, precondition_failed
 from broker.embedded.journal import Entry, Journal, JournalError
-from broker.embedded.messages import Properties, StoredMessage, encode_properties
+from broker.embedded.messages import Properties, StoredMessage, encode_properties, lifetime_ms
 from broker.embedded.queues import Declaration, MessageQueue
 from broker.embedded.topology import Topology
 from broker.embedded.writer import JournalWriter
@@ -86,8 +86,8 @@ class EmbeddedServer:
         self.running = False
         for transport in tuple(self.transports):
             await transport.drop("CONNECTION_FORCED - the embedded broker is stopping")
-        for queue in tuple(self.topology.queues.values()):
-            queue.close()
+        for queue in self.topology.queues.values():
+            queue.halt()
         for retry in self._retries:
             retry.cancel()
         if self._writer is not None:
@@ -136,7 +136,7 @@ class EmbeddedServer:
         if not queues:
             return False
         encoded = encode_properties(properties)
-        expiration_ms = _expiration_ms(properties)
+        expiration_ms = lifetime_ms(properties)
         persistent = properties.delivery_mode == PERSISTENT
         full = [queue.name for queue in queues if queue.refuses]
         placed = [
@@ -144,6 +144,15 @@ class EmbeddedServer:
             for queue in queues
             if not queue.refuses
         ]
+        size = len(body) + len(encoded)
+        if (
+            self._writer is not None
+            and size > self._writer.message_bytes_max
+            and any(m.persistent for _, m in placed)
+        ):
+            raise precondition_failed(
+                f"a message of {size} bytes is too large for the journal: {self._writer.message_bytes_max} at most"
+            )
         refusal = f"queue {', '.join(full)} is full" if full else None
 
         def kept(error: JournalError | None) -> None:
@@ -151,11 +160,6 @@ class EmbeddedServer:
 
         self._place(placed, kept)
         return True
-
-    def settle_all(self, messages: Sequence[StoredMessage]) -> None:
-        """Messages are acked."""
-        for message in messages:
-            self.forget(message)
 
     def forget(self, message: StoredMessage) -> None:
         """A message is settled for good."""
@@ -214,6 +218,9 @@ class EmbeddedServer:
         self._place(placed, kept, moved_from=message.id if message.persistent and len(placed) == 1 else None)
 
     def _bury_later(self, queue: MessageQueue, message: StoredMessage, reason: Reason) -> None:
+        if not self.running:
+            return  # the journal still has it in its old queue
+
         def again() -> None:
             self._retries.discard(timer)
             queue.moving -= 1
@@ -236,11 +243,6 @@ class EmbeddedServer:
         # A quorum queue keeps everything, whatever its delivery mode.
         kept = persistent or declared.arguments.get("x-queue-type") == "quorum"
         journalled = kept and self._writer is not None and declared.durable and declared.owner is None
-        if journalled and self._writer is not None and len(body) > self._writer.body_bytes_max:
-            raise precondition_failed(
-                f"a message of {len(body)} bytes is too large for the journal"
-                f", which takes {self._writer.body_bytes_max}"
-            )
         # Microseconds since the epoch, or one more than the last: ids grow over restarts, also when the
         # journal is empty.
         self._last_id = max(self._last_id + 1, time.time_ns() // 1000)
@@ -291,14 +293,3 @@ def _entry(queue: MessageQueue, message: StoredMessage, moved_from: int | None) 
         expires_at=message.expires_at,
         moved_from=moved_from,
     )
-
-
-def _expiration_ms(properties: Properties) -> int | None:
-    if not properties.expiration:
-        return None
-    try:
-        return int(properties.expiration)
-    except ValueError:
-        raise precondition_failed(
-            f"invalid expiration '{properties.expiration}': it is whole milliseconds"
-        ) from None

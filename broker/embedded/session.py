@@ -91,7 +91,7 @@ class Session:
         """Basic.Nack and Basic.Reject: back to the queue, or to its dead-letter exchange."""
         settled = self._settle(tag, multiple=multiple)
         if requeue:
-            _give_back(settled)
+            self._give_back(settled)
         else:
             for delivery in settled:
                 self._server.bury(delivery.queue, delivery.message, "rejected")
@@ -100,7 +100,7 @@ class Session:
     def recover(self) -> None:
         """Basic.Recover: everything unacked goes back."""
         settled = self._settle(0, multiple=True)
-        _give_back(settled)
+        self._give_back(settled)
         _pump(settled)
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Session:
             self._leave(queue, consumer)
         self._consumers.clear()
         settled = self._settle(0, multiple=True)
-        _give_back(settled)
+        self._give_back(settled)
         for queue in dict.fromkeys([*left, *(delivery.queue for delivery in settled)]):
             queue.pump()
 
@@ -176,16 +176,17 @@ class Session:
                 delivery.consumer.unacked -= 1
         return settled
 
+    def _give_back(self, settled: list[Delivery]) -> None:
+        for delivery in settled:
+            if delivery.queue.deleted:
+                self._server.forget(delivery.message)
+            else:
+                delivery.queue.give_back((delivery.message,))
+
     def _leave(self, queue: MessageQueue, consumer: Consumer) -> None:
         queue.remove_consumer(consumer)
         if queue.declaration.auto_delete and not queue.consumers and not queue.deleted:
             self._server.topology.remove_queue(queue)
-
-
-def _give_back(settled: list[Delivery]) -> None:
-    for delivery in settled:
-        if not delivery.queue.deleted:
-            delivery.queue.give_back((delivery.message,))
 
 
 def _pump(settled: list[Delivery]) -> None:

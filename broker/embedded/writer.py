@@ -41,9 +41,9 @@ class JournalWriter:
         self._stopping = False
 
     @property
-    def body_bytes_max(self) -> int:
-        """The largest body that the journal takes."""
-        return self._journal.body_bytes_max
+    def message_bytes_max(self) -> int:
+        """The largest message, body and properties, that the journal takes."""
+        return self._journal.message_bytes_max
 
     def submit(self, entries: list[Entry], kept: Kept) -> None:
         """Have `entries` kept (none: only keep the order), then call `kept`, with the error if it failed."""
@@ -82,7 +82,7 @@ class JournalWriter:
                     await self._journal.append(entries)
                 except JournalError as error:
                     failure = error
-                    log.error("%d messages refused: %s", len(entries), error)  # noqa: TRY400
+                    log.error("%d messages refused: %s", len(entries), error)
                     # The write may have come through in part: what was refused must not come back at the next
                     # start.
                     self._removals.update(entry.id for entry in entries)

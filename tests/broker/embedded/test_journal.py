@@ -142,8 +142,8 @@ async def test_a_body_too_large_for_the_journal_is_refused(journal: Journal) -> 
     """A body above the journal's limit closes the channel, and the text names the limit."""
     async with running(journal) as (_, channel):
         await channel.declare_queue("work", durable=True)
-        large = Message(bytes(journal.body_bytes_max + 1), delivery_mode=2)
-        with pytest.raises(ChannelPreconditionFailed, match=str(journal.body_bytes_max)):
+        large = Message(bytes(journal.message_bytes_max + 1), delivery_mode=2)
+        with pytest.raises(ChannelPreconditionFailed, match=str(journal.message_bytes_max)):
             await channel.default_exchange.publish(large, "work")
         assert await journal.load() == []
 
@@ -237,3 +237,35 @@ async def test_a_journal_that_cannot_be_read_stops_the_start() -> None:
     with pytest.raises(JournalError, match="corrupt"):
         await server.start()
     assert not server.running
+
+
+async def test_a_stop_in_the_middle_of_a_move_loses_nothing() -> None:
+    """A server stopped while dead letters and publishes are on their way leaves each message in one queue."""
+    journal = MemoryJournal()
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+    async with running(journal) as (server, channel):
+        queue = await channel.declare_queue("work", durable=True, arguments=arguments)
+        await channel.declare_queue("dead", durable=True)
+        await send(channel, "work", *"12345")
+        for message in [await queue.get() for _ in range(5)]:
+            await message.reject()
+        late = asyncio.create_task(send(channel, "work", "late"))
+        await asyncio.sleep(0)
+        await server.stop()
+        await asyncio.gather(late, return_exceptions=True)
+    kept = sorted((e.queue, e.body) for e in await journal.load())
+    assert [k for k in kept if k[0] == "dead"] == [("dead", str(n).encode()) for n in range(1, 6)]
+    assert [k for k in kept if k[0] == "work"] in ([], [("work", b"late")])
+
+
+async def test_a_deleted_queue_leaves_nothing_in_the_journal(journal: Journal) -> None:
+    """Deleting a queue drops its messages for good, those that a consumer still holds too."""
+    async with running(journal) as (_, channel):
+        await channel.set_qos(prefetch_count=1)
+        queue = await channel.declare_queue("work", durable=True)
+        await send(channel, "work", *"123")
+        inbox = Inbox()
+        await queue.consume(inbox)
+        await inbox.holds(1)
+        await queue.delete(if_unused=False, if_empty=False)
+    assert await journal.load() == []
