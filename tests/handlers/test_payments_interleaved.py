@@ -240,6 +240,23 @@ def test_a_worker_that_froze_before_its_call_cannot_charge_a_cancelled_order() -
     assert scheduler.house.receipts["placed"] == "succeeded"
 
 
+def test_a_cancellation_closes_what_a_dead_expiry_left_open() -> None:
+    """Whoever expired it died before the key was closed: the cancellation that follows closes it all the same."""
+    scheduler = Scheduler()
+    frozen = scheduler.start("placed")
+    while frozen.waits_for != CALL:
+        scheduler.step(frozen)
+    dying = scheduler.start("expire")
+    while (payment := scheduler.house.get(Payment, ORDER)) and payment.status is not PaymentStatus.EXPIRED:
+        scheduler.step(dying)
+    scheduler.kill(dying)
+    scheduler.start("cancelled")
+    while len(scheduler.workers) > 1:
+        scheduler.step(scheduler.workers[-1])
+    scheduler.drain(["placed"])
+    assert scheduler.books.net(ORDER) == 0
+
+
 @pytest.mark.parametrize("first", ["placed", "cancelled"])
 def test_placed_and_cancelled_in_either_order_leave_no_charge(first: str) -> None:
     """Whichever of the two is processed first, the payment ends voided."""

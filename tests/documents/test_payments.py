@@ -1,0 +1,88 @@
+"""The table of a payment's moves, and what of it reaches the database."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo import InsertOne
+from pymongo.asynchronous.database import AsyncDatabase
+
+from documents.payments import BEGINNINGS, INTENTS, MOVES, Payment, PaymentStatus
+from documents.refusals import MoveNotAllowed
+from tests.handlers.offline import tie
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+S = PaymentStatus
+
+
+@pytest.fixture(autouse=True)
+async def documents() -> None:
+    """Payments can be made."""
+    await tie(Payment)
+
+
+def a_payment() -> Payment:
+    """An intent to authorise."""
+    return Payment.begin("o1", S.AUTHORISING, NOW, amount=100, currency="EUR", token="tok_ok")
+
+
+def test_every_status_has_its_moves() -> None:
+    """The table is complete, and every intent leads somewhere."""
+    assert set(MOVES) == set(S)
+    assert all(MOVES[each] for each in INTENTS)
+
+
+def test_money_is_taken_only_after_it_was_held_and_never_after_a_void() -> None:
+    """Whatever way through the table: captured implies authorized before, and no void on the way."""
+
+    def walk(way: tuple[PaymentStatus, ...]) -> None:
+        if way[-1] is S.CAPTURED:
+            assert S.AUTHORIZED in way
+            assert not {S.VOIDING, S.VOIDED, S.EXPIRED, S.DECLINED} & set(way)
+        for target in MOVES[way[-1]]:
+            walk((*way, target))
+
+    for first in BEGINNINGS:
+        walk((first,))
+
+
+@given(way=st.lists(st.sampled_from(S)))
+def test_a_refused_move_changes_nothing(way: list[PaymentStatus]) -> None:
+    """Any sequence of moves: allowed ones are on record, refused ones leave no trace."""
+    payment = a_payment()
+    for target in way:
+        before = payment.stored()
+        if payment.can(target):
+            payment.move(target, NOW)
+            assert payment.history[-1].status is payment.status is target
+        else:
+            with pytest.raises(MoveNotAllowed):
+                payment.move(target, NOW)
+            assert payment.stored() == before
+    assert payment.rev == len(payment.history)
+
+
+@pytest.mark.parametrize("status", sorted(set(S) - BEGINNINGS))
+def test_a_payment_begins_where_it_may(status: PaymentStatus) -> None:
+    """Nothing is captured or refunded out of nowhere."""
+    with pytest.raises(ValueError, match="o1"):
+        Payment.begin("o1", status, NOW)
+
+
+async def test_what_is_written_is_what_is_read(mongo_database: AsyncDatabase[dict[str, Any]]) -> None:
+    """Insert, then an update guarded by the revision: the database has what the document has."""
+    payment = a_payment()
+    assert isinstance(payment.write(), InsertOne)
+    collection = mongo_database["payments"]
+    await collection.bulk_write([payment.write()])
+    loaded = Payment.loaded(await collection.find_one({"_id": "o1"}) or {})
+    assert loaded.stored() == payment.stored()
+    loaded.reference = "ch_1"
+    loaded.move(S.AUTHORIZED, NOW, "because")
+    result = await collection.bulk_write([loaded.write()])
+    assert result.modified_count == 1
+    assert Payment.loaded(await collection.find_one({"_id": "o1"}) or {}).stored() == loaded.stored()
+    stale = await collection.bulk_write([loaded.write()])
+    assert stale.matched_count == 0
