@@ -100,7 +100,7 @@ async def test_senders_have_names(client: AsyncClient) -> None:
 )
 async def test_a_malformed_credential_is_no_guest(client: AsyncClient, value: str) -> None:
     """What is not `Bearer <token>` is 401 bad_token on public routes too, with a challenge."""
-    answer = await client.get("/public", headers={"Authorization": value.encode("latin-1")})  # type: ignore[dict-item]
+    answer = await client.get("/public", headers={b"Authorization": value.encode("latin-1")})
     assert answer.status_code == 401
     assert answer.json()["code"] == "bad_token"
     assert answer.headers["www-authenticate"].startswith('Bearer error="invalid_token"')

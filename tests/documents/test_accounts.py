@@ -48,7 +48,7 @@ def an_address(address_id: str = "a") -> SavedAddress:
 
 def a_user() -> User:
     """An account as the database gives it, without a database."""
-    return User.model_construct(
+    user: User = User.model_construct(
         id="1",
         rev=1,
         email="ada@example.com",
@@ -57,6 +57,7 @@ def a_user() -> User:
         addresses=[],
         epoch=0,
     )
+    return user
 
 
 @given(LOCAL_PARTS, DOMAINS)
@@ -123,9 +124,8 @@ def test_any_text_is_an_address_or_a_named_error(text: str) -> None:
     """Nothing but `InvalidField` is raised, and what passes has no line break to smuggle a header in."""
     try:
         shown = display_email(text)
-    except InvalidField as error:
-        assert error.field == "email"
-        return
+    except InvalidField:
+        return  # anything else fails the test
     assert "@" in shown
     assert not {"\r", "\n"} & set(shown)
 
