@@ -103,4 +103,4 @@ async def _ready(url: str) -> bool:
             answer = await client.get(f"{url}/health/ready")
     except httpx.TransportError:
         return False
-    return answer.status_code == 200 and answer.json().get("parts", {}).get("broker") in (None, "ok")
+    return answer.status_code == 200 and all(part["ok"] for part in answer.json()["parts"].values())
