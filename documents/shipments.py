@@ -112,9 +112,7 @@ class Shipment(Actor):
         return True
 
     def report(self, status: ShipmentStatus, at: datetime) -> bool:
-        """Takes in what a carrier says; False for what is known or has been overtaken. Raises
-        `MoveNotAllowed`.
-        """
+        """Takes in what a carrier says; False for what is known or has been overtaken. Raises `MoveNotAllowed`."""
         if status in LEFT and self.status in LEFT and LEFT.index(status) <= LEFT.index(self.status):
             return False
         self._require(status)

@@ -27,9 +27,7 @@ UNDECIDED = frozenset({OrderStatus.PLACED, OrderStatus.CONFIRMED})
 
 
 async def prepare(event: OrderConfirmed, desk: WorkDesk) -> Effects:
-    """A parcel to pack, once; one that stands already (cancelled first, or dispatched at once) stays as it
-    is.
-    """
+    """A parcel to pack, once; one that stands already (cancelled first, or dispatched at once) stays as it is."""
     if await desk.load(Shipment, event.order_id) is not None:
         return _unchanged(event.order_id)
     lines = [ShipmentLine(isbn=line.isbn, title=line.title, quantity=line.quantity) for line in event.lines]

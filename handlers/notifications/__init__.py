@@ -89,9 +89,7 @@ def _unchanged(notification: Notification) -> Effects:
 
 
 def notifications(mailer: Mailer, shop_url: str, *, sender: str = DEFAULT_SENDER) -> UnorderedGroup:
-    """The group. `shop_url` is the shop's address as shoppers see it, `sender` the mails' From, `Name
-    <address>`.
-    """
+    """The group. `shop_url` is the shop's address as shoppers see it, `sender` the mails' From, `Name <address>`."""
     handlers = Notifications(mailer, shop_url, sender)
     return UnorderedGroup(name="notifications", handlers=dict.fromkeys(MAILED, handlers.notify))
 

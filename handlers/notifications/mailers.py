@@ -96,9 +96,7 @@ class SmtpMailer:
 
 
 class FolderMailer:
-    """Mail into a folder, one .eml file each, whole or not at all; a mail that is sent again replaces its
-    file.
-    """
+    """Mail into a folder, one .eml file each, whole or not at all; a mail that is sent again replaces its file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -145,9 +145,7 @@ class Payments:
         return await self._refund(payment, desk)
 
     async def expire(self, command: ExpireOrder, desk: WorkDesk) -> Effects:
-        """Due and unpaid: what the gateway's books say is told; where they know of nothing, the key is
-        closed.
-        """
+        """Due and unpaid: what the gateway's books say is told; where they know of nothing, the key is closed."""
         if not (desk.envelope.sender.is_system or desk.envelope.sender.is_staff):
             raise NotPermitted(desk.envelope.sender.id, Payment.kind, command.order_id)
         payment = await desk.load(Payment, command.order_id)

@@ -85,9 +85,7 @@ class SimulatedGateway:
         return await self._move(key, ChargeStatus.CAPTURED, ChargeStatus.REFUNDED)
 
     async def void(self, key: str) -> Charge:
-        """See `Gateway`. A key that was never heard of is entered as voided, so that a late charge finds it
-        closed.
-        """
+        """See `Gateway`. A key that was never heard of is entered as voided, so that a late charge finds it closed."""
         async with _reachable("void", key):
             unused = _row(key, ChargeStatus.VOIDED, 0, "", None, None)
             row = await self._enter(unused)
@@ -102,9 +100,7 @@ class SimulatedGateway:
         return _charge(row) if row else None
 
     async def ledger(self) -> AsyncIterator[Row]:
-        """Every charge with its entries `[{entry, amount, at}]`, oldest key first: what a checker compares
-        with.
-        """
+        """Every charge with its entries `[{entry, amount, at}]`, oldest key first: what a checker compares with."""
         async for row in self._charges.find({}).sort("_id"):
             yield row
 

@@ -49,7 +49,7 @@ class House:
                 raise Transient(f"{actor.kind} {actor.id} has moved on")
         for actor in actors:
             self.documents[actor.kind, actor.id] = actor.stored()
-            actor._loaded_rev = actor.rev
+            actor.saved()
 
     def get(self, kind: type[A], key: str) -> A | None:
         """The actor as it stands."""

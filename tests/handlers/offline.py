@@ -13,9 +13,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 
 class NoDatabase:
-    """As much of a database as Beanie's initialisation asks for; whoever writes to it waits for a server in
-    vain.
-    """
+    """As much of a database as Beanie's initialisation asks for; whoever writes to it waits for a server in vain."""
 
     def __init__(self) -> None:
         self.client = AsyncMongoClient[dict[str, Any]]("mongodb://127.0.0.1:9", connect=False)

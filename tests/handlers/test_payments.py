@@ -90,9 +90,7 @@ def test_the_group_handles_exactly_what_its_queue_takes(mongo_database: Database
 async def test_a_card_that_charges_is_authorised_once(
     token: str, house: House, gateway: SimulatedGateway
 ) -> None:
-    """Slow, flaky or with its answer lost: one delivery ends authorised, with one charge of the order's
-    total.
-    """
+    """Slow, flaky or with its answer lost: one delivery ends authorised, with one charge of the order's total."""
     await tell(house, gateway, placed(token))
     assert status(house) is PaymentStatus.AUTHORIZED
     assert house.sent == [PaymentAuthorized(order_id=ORDER, amount=TOTAL, currency="EUR")]
@@ -156,9 +154,7 @@ async def test_an_unpaid_order_expires_and_is_never_charged_after(
 async def test_a_charge_whose_record_was_lost_is_found_when_it_is_due(
     house: House, gateway: SimulatedGateway
 ) -> None:
-    """Charged, and the worker died before it could say so: expiry asks, and the order is confirmed, not
-    cancelled.
-    """
+    """Charged, and the worker died before it could say so: expiry asks, and the order is confirmed, not cancelled."""
     await gateway.authorise(ORDER, TOTAL, "EUR", "tok_ok")
     await tell(house, gateway, EXPIRE)
     assert house.sent == [PaymentAuthorized(order_id=ORDER, amount=TOTAL, currency="EUR")]
@@ -198,9 +194,7 @@ async def test_shipping_what_was_voided_is_never_captured(house: House, gateway:
 async def test_a_worker_that_dies_in_the_call_leaves_an_intent(
     house: House, gateway: SimulatedGateway
 ) -> None:
-    """Killed while the answer is awaited: the intent stands, and the next delivery asks instead of charging
-    again.
-    """
+    """Killed while the answer is awaited: the intent stands, and the next delivery asks instead of charging again."""
     handler = Payments(gateway).authorise  # no limit of its own: it waits for the lost answer
     dying = asyncio.create_task(deliver(house, handler, placed("tok_lost")))
     async with asyncio.timeout(10):

@@ -92,9 +92,7 @@ class Scheduler:
         return [each for each in wanted if each not in self.house.receipts and each not in self.dead]
 
     def drain(self, wanted: list[str]) -> None:
-        """No more faults: everything under way ends, and what is open is delivered until it is settled or
-        dead.
-        """
+        """No more faults: everything under way ends, and what is open is delivered until it is settled or dead."""
         while self.workers or self.open(wanted):
             for worker in list(self.workers):
                 while worker in self.workers:
