@@ -19,7 +19,15 @@ from broker.topology import EXCHANGES, GROUPS, bindings, queues
 from ops.containers.definitions import CONSOLE_USER, USER, VHOST, definitions, main
 from ops.containers.pick import NotLocked, pick
 from ops.settings import Settings
-from tests.ops.composed import CONTAINERS, DOCKERFILE, ROOT, compose, instructions, is_ours, variables
+from tests.ops.test_containers.composed import (
+    CONTAINERS,
+    DOCKERFILE,
+    ROOT,
+    compose,
+    instructions,
+    is_ours,
+    variables,
+)
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 ONE_SHOTS = ("definitions", "mongo-replica-set", "tools")

@@ -1,0 +1,1 @@
+"""compose.yaml, the Dockerfile, and what they start."""

