@@ -1,6 +1,6 @@
 """Acks: a run of finished deliveries of one channel goes back as one `basic.ack multiple`."""
 
-from collections import OrderedDict
+import asyncio
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
@@ -11,36 +11,43 @@ log = structlog.get_logger(__name__)
 
 
 class Acks:
-    """What one channel was delivered and has not acked. Tags rise by one, so a run from the oldest can be one ack."""
+    """What one channel was delivered and has not acked.
+
+    Tags rise by one from 1. `multiple` acks everything up to a tag, so it is used only as far as every tag was seen:
+    behind a delivery that never reached us, finished ones go back one by one, and that one comes again.
+    """
 
     def __init__(self, channel: AbstractChannel) -> None:
         self.channel = channel
-        self._open: OrderedDict[int, bool] = OrderedDict()
+        self._seen_through = 0
+        self._open: dict[int, None] = {}  # in the order of the tags
+        self._sending = asyncio.Lock()
 
     def opened(self, tag: int) -> None:
         """A delivery arrived."""
-        self._open[tag] = False
+        if tag == self._seen_through + 1:
+            self._seen_through = tag
+            self._open[tag] = None
 
     async def done(self, tags: list[int]) -> None:
         """Acks finished deliveries: the run from the oldest with one frame, those behind a gap one by one.
 
-        A channel that is gone takes no ack: the broker delivers again, and the receipt answers.
+        A channel that is gone takes no ack: the broker delivers again, and the receipt answers. One caller at a time: a
+        `multiple` that overtook another ack would name a tag that is acked already, which closes the channel.
         """
-        for tag in tags:
-            self._open[tag] = True
-        run = 0
-        while self._open and next(iter(self._open.values())):
-            run, _ = self._open.popitem(last=False)
-        alone = [tag for tag in tags if tag > run]
-        for tag in alone:
-            del self._open[tag]
-        try:
-            if run:
-                await self.channel.basic_ack(run, multiple=True)
-            for tag in alone:
-                await self.channel.basic_ack(tag)
-        except (AMQPError, ChannelInvalidStateError, ConnectionError, RuntimeError) as error:
-            log.info("ack.lost", channel=self.channel.number, deliveries=len(tags), error=repr(error))
+        async with self._sending:
+            for tag in tags:
+                self._open.pop(tag, None)
+            open_from = next(iter(self._open), self._seen_through + 1)
+            run = max((tag for tag in tags if tag < open_from), default=0)
+            try:
+                if run:
+                    await self.channel.basic_ack(run, multiple=True)
+                for tag in tags:
+                    if tag > run:
+                        await self.channel.basic_ack(tag)
+            except (AMQPError, ChannelInvalidStateError, ConnectionError, RuntimeError) as error:
+                log.info("ack.lost", channel=self.channel.number, deliveries=len(tags), error=repr(error))
 
 
 class AckBook:

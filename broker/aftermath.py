@@ -1,12 +1,11 @@
 """What follows a commit: acks at once, then the messages that were decided, then answers for those who wait.
 
-All of it is repeatable: an ack that is lost brings the message again and its receipt answers; a row that is not published
-stays for the relay; an answer that is lost costs its sender a look-up.
+All of it is repeatable: an ack that is lost brings the message again and its receipt answers; a row that is not
+published stays for the relay; an answer that is lost costs its sender a look-up.
 """
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import structlog
@@ -14,22 +13,22 @@ import structlog
 from broker.acks import AckBook
 from broker.delivery import Delivery
 from broker.outbox import Outbox, Row
+from broker.outcomes import ReceiptRow
 from broker.publish import Publisher
 from broker.replies import Reply
 from documents.operations import Outcome
 
 log = structlog.get_logger(__name__)
 
-UNDER_WAY_MAX = 8
-ReceiptRow = dict[str, Any]
+UNDER_WAY_MAX = 8  # batches
 
 
 class Aftermath:
     """Ends committed deliveries. Publishing runs beside the next batch, a bounded number of batches behind."""
 
-    def __init__(self, publisher: Publisher, acks: AckBook) -> None:
+    def __init__(self, publisher: Publisher, outbox: Outbox, acks: AckBook) -> None:
         self._publisher = publisher
-        self._outbox = Outbox(publisher)
+        self._outbox = outbox
         self._acks = acks
         self._room = asyncio.Semaphore(UNDER_WAY_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,6 +47,12 @@ class Aftermath:
         """Returns once everything under way is done."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Drops what is under way: the relay sends the rows, and those who wait look at the receipts."""
+        for task in self._tasks:
+            task.cancel()
+        await self.finished()
 
     async def _follow_up(self, waiting: Sequence[tuple[Delivery, ReceiptRow]], rows: Sequence[Row]) -> None:
         for delivery, receipt in waiting:
@@ -75,4 +80,4 @@ class Aftermath:
         self._tasks.discard(task)
         self._room.release()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("aftermath.failed", error=repr(error), exc_info=error)
+            log.error("aftermath.failed", error=repr(error), exc_info=error)  # the relay repeats what is left

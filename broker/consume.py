@@ -1,8 +1,8 @@
 """Subscribing a group: FastStream subscribers that hand deliveries on and never ack by themselves.
 
-FastStream's default policy rejects on error, which loses a message where no dead-letter exchange is set, so the policy is
-manual: a delivery is acked once its effect is committed, by broker/acks.py. A subscriber's handler only decodes and files
-the delivery; it cannot fail, because what cannot be decoded is a delivery too.
+FastStream's default policy rejects on error, which loses a message where no dead-letter exchange is set, so the policy
+is manual: a delivery is acked once its effect is committed, by broker/acks.py. A subscriber's handler only decodes and
+files the delivery; it cannot fail, because what cannot be decoded is a delivery too.
 """
 
 from collections.abc import Callable
@@ -45,3 +45,13 @@ def subscribe(
     )
     async def file(raw: AbstractIncomingMessage) -> None:
         deliver(receive(group, queue, raw))
+
+
+def accept_from_the_first(broker: Broker) -> None:
+    """Lets subscribers take what arrives before `start` has returned.
+
+    FastStream swallows deliveries while a subscriber is not yet marked as running, and marks it after the broker has
+    begun to deliver: such a message would stay unacked until the channel closes. Call before `broker.start()`.
+    """
+    for subscriber in broker.subscribers:
+        subscriber.running = True

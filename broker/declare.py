@@ -6,7 +6,7 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractRobustConnection
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 
-from broker.topology import EXCHANGES, QueueSpec, bindings, queues
+from broker.topology import EXCHANGES, RETRY_TIERS, QueueSpec, RetryTier, bindings, queues
 
 TOGETHER = 64  # bindings under way at a time
 
@@ -15,7 +15,7 @@ class TopologyDiffers(Exception):
     """The broker has a queue or exchange of this name with other arguments, which cannot be changed in place."""
 
 
-async def apply(connection: AbstractRobustConnection) -> None:
+async def apply(connection: AbstractRobustConnection, tiers: tuple[RetryTier, ...] = RETRY_TIERS) -> None:
     """Declares every exchange, queue and binding; what stands already is left as it is.
 
     Raises `TopologyDiffers` where something stands with other arguments: drain and delete that queue first.
@@ -23,17 +23,17 @@ async def apply(connection: AbstractRobustConnection) -> None:
     channel = await connection.channel()
     try:
         for name, kind in EXCHANGES:
-            await channel.declare_exchange(name, ExchangeType(kind), durable=True, robust=False)  # type: ignore[call-arg]
+            await channel.declare_exchange(name, ExchangeType(kind), durable=True, robust=False)
         declared = {}
-        for spec in queues():
-            declared[spec.name] = await channel.declare_queue(  # type: ignore[call-arg]
+        for spec in queues(tiers):
+            declared[spec.name] = await channel.declare_queue(
                 spec.name, durable=True, arguments=spec.arguments, robust=False
             )
         room = asyncio.Semaphore(TOGETHER)
 
         async def bind(exchange: str, routing_key: str, queue: str) -> None:
             async with room:
-                await declared[queue].bind(exchange, routing_key, robust=False)  # type: ignore[call-arg]
+                await declared[queue].bind(exchange, routing_key, robust=False)
 
         await asyncio.gather(*(bind(each.exchange, each.routing_key, each.queue) for each in bindings()))
     except ChannelPreconditionFailed as error:

@@ -11,8 +11,15 @@ from broker.messages import MESSAGES, SYSTEM, Envelope, Event, Message, UnknownM
 from broker.topology import Group
 from documents.actors import utc_now
 
+SHORT_BYTES_MAX = 255  # AMQP 0-9-1, 4.2.5.3: what a property such as message_id holds
+ENVELOPE_BYTES_MAX = 16_384  # an envelope without its message; its fields become receipts and headers
+
 ATTEMPTS_HEADER = "x-quire-attempts"
 FIRST_FAILED_HEADER = "x-quire-first-failed-at"
+
+
+class Unsound(Exception):
+    """An envelope that decodes, and still cannot be one of ours."""
 
 
 @dataclass(eq=False, slots=True)
@@ -61,14 +68,30 @@ def receive(group: Group, queue: str, raw: AbstractIncomingMessage) -> Delivery:
     }
     try:
         envelope = Envelope.from_bytes(raw.body)
-    except msgspec.DecodeError as error:
+        _require_sound(envelope, raw)
+    except (msgspec.DecodeError, Unsound) as error:
         unread = _unreadable(raw)
         return Delivery(group, queue, raw, unread, None, failure=error, reason="undecodable", **known)
     try:
         message = envelope.open(MESSAGES)
-    except (msgspec.DecodeError, UnknownMessage) as error:
+        if message.key != envelope.key:
+            raise Unsound(f"the envelope is about {envelope.key}, its message about {message.key}")
+    except (msgspec.DecodeError, UnknownMessage, Unsound) as error:
         return Delivery(group, queue, raw, envelope, None, failure=error, reason="undecodable", **known)
     return Delivery(group, queue, raw, envelope, message, **known)
+
+
+def _require_sound(envelope: Envelope, raw: AbstractIncomingMessage) -> None:
+    """Raises `Unsound` where the envelope could not be answered, kept or passed on."""
+    for name in ("id", "type", "correlation_id"):
+        size = len(getattr(envelope, name).encode())
+        if size > SHORT_BYTES_MAX:
+            raise Unsound(f"its {name} has {size} bytes, a property holds {SHORT_BYTES_MAX}")
+    if not envelope.id:
+        raise Unsound("its id is empty")
+    around = len(raw.body) - len(bytes(envelope.data))
+    if around > ENVELOPE_BYTES_MAX:
+        raise Unsound(f"its envelope has {around} bytes, the limit is {ENVELOPE_BYTES_MAX}")
 
 
 def _unreadable(raw: AbstractIncomingMessage) -> Envelope:
@@ -79,7 +102,7 @@ def _unreadable(raw: AbstractIncomingMessage) -> Envelope:
         version=0,
         key="",
         sender=SYSTEM,
-        accepted_at=raw.timestamp or utc_now(),
+        accepted_at=utc_now(),
         correlation_id=raw.correlation_id or "",
         data=msgspec.Raw(b"null"),
     )

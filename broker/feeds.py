@@ -1,7 +1,7 @@
 """Events for those who watch: one bounded queue for each edge process, on its consuming connection.
 
-The queue holds every order's events of the moment, so a watcher takes what is its own and reads the order again where it
-may have missed something: the document is the truth, an event is a hint.
+The queue holds every order's events of the moment, so a watcher takes what is its own and reads the order again where
+it may have missed something: the document is the truth, an event is a hint.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel
 
-from broker.messages import BookChanged, Envelope
+from broker.messages import BookChanged, Envelope, Event
 from broker.topology import EVENTS_EXCHANGE, WATCHED_EVENTS
 
 log = structlog.get_logger(__name__)
@@ -117,12 +117,13 @@ class Feeds:
             auto_delete=True,
             arguments={"x-max-length": QUEUE_LENGTH_MAX, "x-overflow": "drop-head"},
         )
-        for event in (*WATCHED_EVENTS, BookChanged):
+        events: tuple[type[Event], ...] = (*WATCHED_EVENTS, BookChanged)
+        for event in events:
             await queue.bind(EVENTS_EXCHANGE, f"{event.__name__}.*")
         channel.reopen_callbacks.add(self._on_reopen)
         await queue.consume(self._on_message)
 
-    def _on_reopen(self, *_: object) -> None:
+    async def _on_reopen(self, *_: object) -> None:
         """Events passed by while the connection was down: every watcher reads its order again."""
         for watches in self._watches.values():
             for watch in watches:

@@ -1,7 +1,7 @@
 """What a group's handlers are, and what they are given.
 
-A handler of an ordered group is a plain function `(actor, message, desk) -> Effects`: it changes the documents that it is
-given through their own methods and says what follows; it never waits, commits or publishes. A rule that says no is
+A handler of an ordered group is a plain function `(actor, message, desk) -> Effects`: it changes the documents that it
+is given through their own methods and says what follows; it never waits, commits or publishes. A rule that says no is
 raised as a `Refusal` before anything has changed. A handler of an unordered group may wait for the outside
 world (`async (message, desk) -> Effects`); what it changed is committed with its receipt after it returned.
 """
@@ -15,7 +15,6 @@ from broker.messages import Envelope, Event, Message, Sender
 from documents.actors import Actor
 from documents.stock import Stock
 from documents.terms import Terms
-
 
 A = TypeVar("A", bound=Actor)
 
@@ -32,9 +31,9 @@ class Follow:
 class Effects:
     """What a handler decided, besides the change of the documents that it was given.
 
-    `resource` names what the operation is about ("orders/…"), `result` is a small JSON note in its receipt; `pending` leaves the operation open for a message in
-    `messages` that finishes it; `created` are actors that did not exist before; `saved` (unordered groups) are actors
-    changed since they were loaded.
+    `resource` names what the operation is about ("orders/…"), `result` is a small JSON note in its receipt; `pending`
+    leaves the operation open for a message in `messages` that finishes it; `created` are actors that did not exist
+    before; `saved` (unordered groups) are actors changed since they were loaded.
     """
 
     resource: str | None = None
@@ -75,12 +74,6 @@ class Desk:
         return self.envelope.sender
 
 
-class Titles(Protocol):
-    """Which titles (ISBN-13) a message needs, given its actor as loaded with the batch."""
-
-    def __call__(self, actor: Any, message: Any) -> Iterable[str]: ...
-
-
 class WorkDesk(Protocol):
     """What lies before an unordered group's handler."""
 
@@ -99,6 +92,9 @@ class WorkDesk(Protocol):
         """
         ...
 
+
+Titles: TypeAlias = Callable[[Any, Any], Iterable[str]]
+"""Which titles (ISBN-13) a message needs, given its actor as loaded with the batch."""
 
 OrderedHandler: TypeAlias = Callable[[Any, Any, Desk], Effects]
 UnorderedHandler: TypeAlias = Callable[[Any, WorkDesk], Awaitable[Effects]]

@@ -5,7 +5,7 @@ that was away left behind. A row is never "in progress": whoever's lease has run
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import blake2b
 from typing import Any
@@ -14,7 +14,7 @@ import structlog
 from uuid_utils import uuid7
 
 from broker.messages import SYSTEM, Envelope, Event, Message, pack
-from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Publisher, Unroutable
+from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher, Unroutable
 from broker.topology import route
 from documents.actors import Actor, utc_now
 from documents.outbox import OutboxRow
@@ -30,7 +30,12 @@ Row = dict[str, Any]
 
 
 def follow_up(
-    cause: Envelope, message: Message, number: int = 0, *, operation: str | None = None, actor: Actor | None = None
+    cause: Envelope,
+    message: Message,
+    number: int = 0,
+    *,
+    operation: str | None = None,
+    actor: Actor | None = None,
 ) -> Envelope:
     """The envelope of a message that follows from another: its id derives from the cause's, so that a repeat is one."""
     return Envelope(
@@ -43,8 +48,11 @@ def follow_up(
         correlation_id=cause.correlation_id,
         causation_id=cause.id,
         traceparent=cause.traceparent,
+        fingerprint=cause.fingerprint if operation else "",
         operation=operation,
-        rev=actor.rev if actor is not None and isinstance(message, Event) and actor.id == message.key else None,
+        rev=actor.rev
+        if actor is not None and isinstance(message, Event) and actor.id == message.key
+        else None,
         data=pack(message),
     )
 
@@ -110,7 +118,8 @@ class Outbox:
     async def send(self, rows: Sequence[Row]) -> int:
         """Publishes rows in their order of creation and removes the confirmed ones; returns how many were.
 
-        What fails stays for the relay: nothing is lost, and nothing is raised but a cancellation.
+        What fails stays for the relay: nothing is lost. Raises `PyMongoError` where the confirmed ones could not be
+        removed: they are sent again, and absorbed by their receipts.
         """
         if not rows:
             return 0
@@ -133,11 +142,12 @@ class Outbox:
                     headers=row["headers"] or None,
                     mandatory=row["mandatory"],
                     reply_to=row["reply_to"],
+                    bytes_max=None,
                 )
             except (BrokerUnavailable, OutcomeUnknown) as error:
                 log.warning("outbox.later", message_id=row["message_id"], type=row["type"], error=str(error))
                 return False
-            except (Unroutable, MessageTooLarge) as error:
+            except Unroutable as error:
                 log.error("outbox.refused", message_id=row["message_id"], type=row["type"], error=str(error))
                 return False
             return True
@@ -159,8 +169,3 @@ class Outbox:
             if mine.modified_count:
                 rows.append(row)
         return rows
-
-
-def ids(rows: Iterable[Row]) -> list[str]:
-    """The message ids of rows."""
-    return [row["message_id"] for row in rows]

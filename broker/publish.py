@@ -5,6 +5,8 @@ of its own under a resource alarm, so one is put round it (both measured, see do
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aio_pika
@@ -54,6 +56,7 @@ class Publisher:
         self._loose: AbstractRobustChannel | None = None
         self._exchanges: dict[str, AbstractExchange] = {}
         self._loose_exchange: AbstractExchange | None = None
+        self._under_way: dict[str, asyncio.Future[None]] = {}
 
     async def start(self) -> None:
         """Connects. Raises what aio-pika raises where the broker is not there."""
@@ -87,7 +90,9 @@ class Publisher:
             and not self._channel.is_closed
         )
 
-    async def publish(self, envelope: Envelope, exchange: str, routing_key: str, *, reply_to: str | None = None) -> None:
+    async def publish(
+        self, envelope: Envelope, exchange: str, routing_key: str, *, reply_to: str | None = None
+    ) -> None:
         """Publishes an envelope, confirmed."""
         await self.publish_body(
             envelope.to_bytes(),
@@ -112,10 +117,11 @@ class Publisher:
         reply_to: str | None = None,
         headers: dict[str, Any] | None = None,
         mandatory: bool = True,
+        bytes_max: int | None = MESSAGE_BYTES_MAX,
     ) -> None:
-        """Publishes a body as it is, confirmed."""
-        if len(body) > MESSAGE_BYTES_MAX:
-            raise MessageTooLarge(f"{type} {message_id} has {len(body)} bytes, the limit is {MESSAGE_BYTES_MAX}")
+        """Publishes a body as it is, confirmed. `bytes_max` None: for what was accepted already."""
+        if bytes_max is not None and len(body) > bytes_max:
+            raise MessageTooLarge(f"{type} {message_id} has {len(body)} bytes, the limit is {bytes_max}")
         if not self.ready:
             raise BrokerUnavailable(f"no connection to the broker: {type} {message_id} was not sent")
         message = aio_pika.Message(
@@ -129,7 +135,7 @@ class Publisher:
             headers=headers,
         )
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s), self._alone(message_id):
                 target = self._exchanges.get(exchange) or await self._exchange(exchange)
                 await target.publish(message, routing_key, mandatory=mandatory)
         except PublishError as error:
@@ -142,6 +148,18 @@ class Publisher:
             if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
             raise OutcomeUnknown(f"the connection broke before {type} {message_id} was confirmed") from error
+
+    @asynccontextmanager
+    async def _alone(self, message_id: str) -> AsyncIterator[None]:
+        """One publish of an id at a time: aiormq tells returned messages apart by their id alone."""
+        while (earlier := self._under_way.get(message_id)) is not None:
+            await asyncio.wait([earlier])
+        done = self._under_way[message_id] = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            del self._under_way[message_id]
+            done.set_result(None)
 
     async def _exchange(self, name: str) -> AbstractExchange:
         assert self._channel is not None

@@ -16,7 +16,7 @@ def in_place_delay(attempts: int) -> float:
     (AWS Architecture Blog, "Exponential Backoff and Jitter": full jitter does the least work in all.)
     """
     ceiling = min(IN_PLACE_MAX_S, IN_PLACE_FIRST_S * 2.0**attempts)
-    return random.uniform(ceiling / 4, ceiling)  # noqa: S311 - jitter, not a secret
+    return random.uniform(ceiling / 4, ceiling)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A worker: the subscribers of some groups, one commit loop, the outbox relay, in one process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -12,12 +12,19 @@ from broker.acks import AckBook
 from broker.actors.loop import CommitLoop
 from broker.aftermath import Aftermath
 from broker.connection import Broker, Endpoint
-from broker.consume import ORDERED_PREFETCH, UNDERTAKER_PREFETCH, UNORDERED_PREFETCH, subscribe
+from broker.consume import (
+    ORDERED_PREFETCH,
+    UNDERTAKER_PREFETCH,
+    UNORDERED_PREFETCH,
+    accept_from_the_first,
+    subscribe,
+)
 from broker.delivery import Delivery
 from broker.groups import OrderedGroup, UnorderedGroup
 from broker.outbox import RELAY_EVERY_S, Outbox
 from broker.publish import Publisher
-from broker.topology import BY_NAME
+from broker.retry import IN_PLACE_LIMIT_S
+from broker.topology import BY_NAME, DELIVERY_LIMIT, RETRY_TIERS, RetryTier
 from broker.units import GroupCommit
 from broker.work import Worker
 from documents.terms import Terms
@@ -25,14 +32,23 @@ from documents.terms import Terms
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 10.0
+DIED_IN_HEADER = "x-first-death-queue"  # set by the broker when it dead-letters
 
 
 class GaveUp(Exception):
     """The broker delivered the message as often as the queue's limit allows, and no worker finished it."""
 
 
+class Died(Exception):
+    """A part of the worker ended by an error that it cannot mend: the process is to be started anew."""
+
+
 class Runtime:
-    """Runs groups against one broker and one database. `start` after Beanie and the topology stand."""
+    """Runs groups against one broker and one database. `start` after Beanie and the topology stand.
+
+    `tiers` are the retry queues that the topology was applied with; `in_place_limit_s` bounds how long an actor's
+    mailbox waits for a message that is refused in place.
+    """
 
     def __init__(
         self,
@@ -42,18 +58,32 @@ class Runtime:
         terms: Terms,
         *,
         name: str = "worker",
-        observe: Callable[[int], None] = lambda size: None,
+        observe: Callable[[int], None] = lambda _size: None,
+        tiers: tuple[RetryTier, ...] = RETRY_TIERS,
+        in_place_limit_s: float = IN_PLACE_LIMIT_S,
+        relay_every_s: float = RELAY_EVERY_S,
     ) -> None:
         self.publisher = Publisher(endpoint, name=f"{name} publishes")
         self._broker = Broker(endpoint, name=f"{name} consumes", logger=None, apply_types=False)
         self._acks = AckBook()
-        self._aftermath = Aftermath(self.publisher, self._acks)
         self._outbox = Outbox(self.publisher)
+        self._aftermath = Aftermath(self.publisher, self._outbox, self._acks)
         self._commits = GroupCommit(database.client)
-        ordered = [group for group in groups if isinstance(group, OrderedGroup)]
-        self._loop = CommitLoop(database, ordered, terms, self._acks, self._aftermath, observe=observe)
+        self._loop = CommitLoop(
+            database,
+            [group for group in groups if isinstance(group, OrderedGroup)],
+            terms,
+            self._acks,
+            self._aftermath,
+            observe=observe,
+            in_place_limit_s=in_place_limit_s,
+        )
+        self._tiers = tiers
+        self._relay_every_s = relay_every_s
         self._workers: list[Worker] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._death: BaseException | None = None
+        self._dead = asyncio.Event()
         for group in groups:
             self._subscribe(group, terms)
 
@@ -63,14 +93,29 @@ class Runtime:
         if isinstance(group, OrderedGroup):
             deliver, prefetch = self._loop.deliver, ORDERED_PREFETCH
         else:
-            worker = Worker(group, terms, self._commits, self.publisher, self._acks, self._aftermath)
+            worker = Worker(
+                group,
+                terms,
+                self._commits,
+                self.publisher,
+                self._acks,
+                self._aftermath,
+                died=self._die,
+                tiers=self._tiers,
+            )
             self._workers.append(worker)
             deliver, prefetch = worker.deliver, UNORDERED_PREFETCH
         for queue in place.queues:
             subscribe(self._broker, place, queue, prefetch, deliver)
 
         def bury(delivery: Delivery) -> None:
-            delivery.fail("delivery limit reached", GaveUp(f"{delivery.envelope.type} {delivery.envelope.id}"))
+            """What the broker gave up: its handler is not asked again, it may be what killed the workers."""
+            origin = delivery.raw.headers.get(DIED_IN_HEADER)
+            delivery.queue = str(origin) if origin else delivery.queue
+            delivery.attempts = max(delivery.attempts, DELIVERY_LIMIT)
+            delivery.fail(
+                "delivery limit reached", GaveUp(f"delivered {DELIVERY_LIMIT + 1} times, never finished")
+            )
             delivery.message = None
             deliver(delivery)
 
@@ -79,25 +124,24 @@ class Runtime:
     @property
     def healthy(self) -> bool:
         """Whether broker and database are there; while not, deliveries wait and nothing is spent."""
-        return self.publisher.ready and self._loop.healthy and self._commits.healthy
+        return self._death is None and self.publisher.ready and self._loop.healthy and self._commits.healthy
 
     async def start(self) -> None:
-        """Connects and begins to consume."""
-        await self.publisher.start()
-        self._tasks = [
-            asyncio.create_task(self._loop.run(), name="commit loop"),
-            asyncio.create_task(self._commits.run(), name="group commit"),
-            asyncio.create_task(self.every(RELAY_EVERY_S, self._outbox.relay_once), name="outbox relay"),
-        ]
-        for task in self._tasks:
-            task.add_done_callback(_report)
-        await self._broker.start()
+        """Connects and begins to consume. Raises what aio-pika raises where the broker is not there: call it again."""
+        try:
+            await self.publisher.start()
+            self._run(self._loop.run(), "commit loop")
+            self._run(self._commits.run(), "group commit")
+            self._run(self.every(self._relay_every_s, self._outbox.relay_once), "outbox relay")
+            accept_from_the_first(self._broker)
+            await self._broker.start()
+        except BaseException:
+            await self._close()
+            raise
 
     def also(self, every_s: float, work: Callable[[], Awaitable[object]], name: str) -> None:
         """Runs something of the groups' own from time to time, until the stop."""
-        task = asyncio.create_task(self.every(every_s, work), name=name)
-        task.add_done_callback(_report)
-        self._tasks.append(task)
+        self._run(self.every(every_s, work), name)
 
     async def every(self, every_s: float, work: Callable[[], Awaitable[object]]) -> None:
         """Repeats work; a database that is away is waited for."""
@@ -108,20 +152,25 @@ class Runtime:
                 log.warning("periodic.later", error=str(error))
             await asyncio.sleep(every_s)
 
+    async def died(self) -> None:
+        """Waits for the death of a part that the worker cannot do without. Raises `Died`; never returns."""
+        await self._dead.wait()
+        raise Died(f"the worker cannot go on: {self._death!r}") from self._death
+
     async def stop(self) -> None:
-        """Takes no more, finishes what was delivered, and goes; what is not done in 10 s is given back."""
-        for subscriber in self._broker.subscribers:
-            await subscriber.stop()
+        """Takes no more, finishes what was delivered, and goes; what is not done in 10 s is given back.
+
+        What waits in its mailbox for a later attempt is given back at once.
+        """
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
-                await self._drained()
+                await asyncio.gather(*(subscriber.stop() for subscriber in self._broker.subscribers))
+                if self._death is None:
+                    await self._drained()
         except TimeoutError:
             log.warning("stop.unfinished", waiting=len(self._loop.mailboxes))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._broker.stop()
-        await self.publisher.close()
+        finally:
+            await self._close()
 
     async def _drained(self) -> None:
         await self._loop.drained()
@@ -129,7 +178,28 @@ class Runtime:
             await worker.finished()
         await self._aftermath.finished()
 
+    async def _close(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for worker in self._workers:
+            await worker.close()
+        await self._aftermath.close()
+        await self._broker.stop()
+        await self.publisher.close()
 
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("task.died", task=task.get_name(), error=repr(error), exc_info=error)
+    def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("task.died", task=task.get_name(), error=repr(error), exc_info=error)
+            self._die(error)
+
+    def _die(self, error: BaseException) -> None:
+        self._death = self._death or error
+        self._dead.set()

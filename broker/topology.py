@@ -48,7 +48,7 @@ class RetryTier:
     """A queue in which a message waits for a fixed time before it goes back."""
 
     name: str
-    delay_s: int
+    delay_s: float
 
 
 RETRY_TIERS: tuple[RetryTier, ...] = (
@@ -158,7 +158,7 @@ EXCHANGES: tuple[tuple[str, str], ...] = (
 QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
 
 
-def queues() -> Iterator[QueueSpec]:
+def queues(tiers: tuple[RetryTier, ...] = RETRY_TIERS) -> Iterator[QueueSpec]:
     """Every durable queue.
 
     `reject-publish`, at-least-once dead-lettering and a maximum length belong together: with drop-head RabbitMQ
@@ -179,13 +179,13 @@ def queues() -> Iterator[QueueSpec]:
         for name in group.queues:
             yield QueueSpec(name, work)
         if not group.ordered:
-            yield from _retry_queues(group)
+            yield from _retry_queues(group, tiers)
         yield QueueSpec(group.undertaker, {**QUORUM, "x-delivery-limit": 1_000_000})
         yield QueueSpec(group.dead, {**QUORUM, "x-delivery-limit": 1_000_000})
 
 
-def _retry_queues(group: Group) -> Iterator[QueueSpec]:
-    for tier in RETRY_TIERS:
+def _retry_queues(group: Group, tiers: tuple[RetryTier, ...]) -> Iterator[QueueSpec]:
+    for tier in tiers:
         yield QueueSpec(
             group.retry(tier),
             {
@@ -195,7 +195,7 @@ def _retry_queues(group: Group) -> Iterator[QueueSpec]:
                 "x-dead-letter-strategy": "at-least-once",
                 "x-dead-letter-exchange": "",
                 "x-dead-letter-routing-key": group.name,
-                "x-message-ttl": tier.delay_s * 1000,
+                "x-message-ttl": int(tier.delay_s * 1000),
             },
         )
 

@@ -1,18 +1,17 @@
 """Group commit for what unordered groups have decided: many units of work, one transaction.
 
-Each unit is atomic: its actors (compare-and-set), its receipt and its outbox rows. Units that cannot be written together
-are split until the bad one stands alone; it alone gets the error.
+Each unit is atomic: its actors (compare-and-set), its receipt and its outbox rows. Units that cannot be written
+together are split until the bad one stands alone; it alone gets the error.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from broker.actors.apply import ReceiptRow
-from broker.actors.loop import is_away, is_conflict
 from broker.actors.store import (
     TRANSACTION,
     AlreadyReceived,
@@ -22,8 +21,12 @@ from broker.actors.store import (
     insert_rows,
     write_actors,
 )
+from broker.faults import UNWRITABLE, conflict_delay, is_away, is_conflict
 from broker.outbox import Row
+from broker.outcomes import ReceiptRow, operations_ended
 from documents.actors import Actor
+
+log = structlog.get_logger(__name__)
 
 UNITS_MAX = 100
 PAUSE_S = 0.5
@@ -43,7 +46,8 @@ class GroupCommit:
     """Commits units in groups: whatever waits goes into the next transaction.
 
     `commit` returns once the unit is durable (majority, journalled). Raises `Fenced` when an actor had moved on,
-    `AlreadyReceived` when the message was processed before; a database that is away is waited for.
+    `AlreadyReceived` when the message was processed before, and what `UNWRITABLE` names for data that cannot be
+    written; a database that is away is waited for.
     """
 
     def __init__(self, client: AsyncMongoClient[dict[str, object]]) -> None:
@@ -56,6 +60,20 @@ class GroupCommit:
         self._waiting.put_nowait(unit)
         await unit.written
 
+    async def until_there(self, error: BaseException) -> None:
+        """Returns once the database answers again, after a read that it did not answer."""
+        self._away(error)
+        while True:
+            try:
+                await self._client.admin.command("ping")
+            except PyMongoError as again:
+                if not is_away(again):
+                    raise
+                await asyncio.sleep(PAUSE_S)
+            else:
+                self.healthy = True
+                return
+
     async def run(self) -> None:
         """Works until cancelled."""
         while True:
@@ -65,20 +83,23 @@ class GroupCommit:
             await self._write([unit for unit in units if not unit.written.done()])
 
     async def _write(self, units: Sequence[Unit]) -> None:
+        conflicts = 0
         while units:
             try:
                 await self._transaction(units)
             except (AlreadyReceived, Fenced) as error:
                 await self._split(units, error)
                 return
-            except PyMongoError as error:
+            except UNWRITABLE as error:
                 if is_conflict(error):
-                    continue
-                if not is_away(error):
+                    conflicts += 1
+                    await asyncio.sleep(conflict_delay(conflicts))
+                elif is_away(error):
+                    self._away(error)
+                    await asyncio.sleep(PAUSE_S)
+                else:
                     await self._split(units, error)
                     return
-                self.healthy = False
-                await asyncio.sleep(PAUSE_S)
             else:
                 self.healthy = True
                 for unit in units:
@@ -91,7 +112,7 @@ class GroupCommit:
         async with self._client.start_session() as session, await session.start_transaction(**TRANSACTION):
             await insert_receipts(receipts, session)
             await write_actors((actor for unit in units for actor in unit.actors), session)
-            await finish_operations([each for each in receipts if each["operation"]], session)
+            await finish_operations(operations_ended(receipts), session)
             await insert_rows([row for unit in units for row in unit.rows], session)
 
     async def _split(self, units: Sequence[Unit], error: Exception) -> None:
@@ -102,3 +123,8 @@ class GroupCommit:
         middle = len(units) // 2
         await self._write(units[:middle])
         await self._write(units[middle:])
+
+    def _away(self, error: BaseException) -> None:
+        if self.healthy:
+            log.warning("database.away", error=str(error))
+        self.healthy = False

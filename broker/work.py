@@ -5,32 +5,46 @@ group's retry queues, attempts counted in our own header; what is spent or broke
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+from pymongo.errors import PyMongoError
 
 from broker.acks import AckBook
-from broker.actors.apply import ReceiptRow, blank_receipt
 from broker.actors.store import AlreadyReceived, Fenced
 from broker.aftermath import Aftermath
-from broker.dead import dead_letter, failure_problem
 from broker.delivery import ATTEMPTS_HEADER, FIRST_FAILED_HEADER, Delivery
-from broker.groups import A, Effects, Follow, Transient, UnorderedGroup
+from broker.faults import is_away, is_conflict
+from broker.groups import A, Effects, Transient, UnorderedGroup
 from broker.messages import Envelope, UnknownMessage
-from broker.outbox import Row, follow_up, row_of
-from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher
+from broker.outbox import Row
+from broker.outcomes import (
+    ReceiptRow,
+    blank_receipt,
+    fail,
+    follow_rows,
+    key_of,
+    refuse_expired,
+    reject,
+    succeed,
+)
+from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher, Unroutable
 from broker.retry import Delayed
+from broker.topology import RETRY_TIERS, RetryTier
 from broker.units import GroupCommit, Unit
 from documents.actors import Actor, utc_now
-from documents.operations import Outcome, Receipt, receipt_id
+from documents.operations import Receipt
 from documents.refusals import Refusal
 from documents.terms import Terms
 
 log = structlog.get_logger(__name__)
 
 LAST_ERROR_HEADER = "x-quire-last-error"
+LAST_ERROR_LENGTH_MAX = 500
 FENCED_MAX = 5
+PAUSE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -57,7 +71,7 @@ class Work:
 
 
 class Worker:
-    """Works off one unordered group."""
+    """Works off one unordered group. `died` is told of an error that nothing here can mend."""
 
     def __init__(
         self,
@@ -67,6 +81,9 @@ class Worker:
         publisher: Publisher,
         acks: AckBook,
         aftermath: Aftermath,
+        *,
+        died: Callable[[BaseException], None],
+        tiers: tuple[RetryTier, ...] = RETRY_TIERS,
     ) -> None:
         self._group = group
         self._terms = terms
@@ -74,7 +91,8 @@ class Worker:
         self._publisher = publisher
         self._acks = acks
         self._aftermath = aftermath
-        self._policy = Delayed(group.attempts_max)
+        self._died = died
+        self._policy = Delayed(group.attempts_max, tiers)
         self._room = asyncio.Semaphore(group.concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -83,90 +101,124 @@ class Worker:
         self._acks.opened(delivery.raw)
         task = asyncio.create_task(self._work(delivery))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
 
     async def finished(self) -> None:
         """Returns once everything under way is done."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def close(self) -> None:
+        """Drops what is under way: the broker gives it back."""
+        for task in self._tasks:
+            task.cancel()
+        await self.finished()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._died(error)
+
     async def _work(self, delivery: Delivery) -> None:
+        """Attempts until it is settled, goes to wait, or belongs to somebody else."""
         async with self._room:
-            try:
-                await self._attempt(delivery)
-            except (Transient, Fenced) as error:
-                await self._later(delivery, error)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                log.error("handler.failed", message=delivery.envelope.id, type=delivery.envelope.type, exc_info=error)
-                delivery.fail("handler raised", error)
-                await self._bury(delivery)
+            while not delivery.raw.channel.is_closed:
+                try:
+                    await self._attempt(delivery)
+                except (Transient, Fenced) as error:
+                    tier = self._policy.next(delivery.attempts + 1)
+                    if tier is not None:
+                        await self._later(delivery, tier, error)
+                        return
+                    self._give_up(delivery, "attempts spent", error)
+                except PyMongoError as error:
+                    # Of a read: what is written waits for the database by itself. No attempt is spent.
+                    if is_away(error) or is_conflict(error):
+                        await self._commits.until_there(error)
+                    else:
+                        self._give_up(delivery, "could not be written", error)
+                except Exception as error:
+                    said = delivery.envelope
+                    log.error("handler.failed", message=said.id, type=said.type, exc_info=error)
+                    self._give_up(delivery, "handler raised", error)
+                else:
+                    return
+
+    def _give_up(self, delivery: Delivery, reason: str, error: Exception) -> None:
+        """The next round buries it. Raises the error where that was this round: then it is not the message."""
+        if delivery.failure is not None:
+            raise error
+        delivery.fail(reason, error)
 
     async def _attempt(self, delivery: Delivery) -> None:
         """One attempt; one that lost a race to another owner starts again at once, a few times."""
-        if delivery.message is None:
+        refuse_expired(delivery, utc_now())
+        if delivery.failure is not None or delivery.message is None:
             await self._bury(delivery)
             return
-        if delivery.raw.redelivered and (receipt := await self._known(delivery)) is not None:
+        # A second delivery, or a copy whose original may have been worked off after all.
+        again = delivery.raw.redelivered or delivery.attempts > 0
+        if again and (receipt := await self._known(delivery)) is not None:
             await self._aftermath.settle([(delivery, receipt)], [])
             return
         handler = self._group.handlers.get(type(delivery.message))
         if handler is None:
             raise UnknownMessage(f"{self._group.name} has no handler for {delivery.envelope.type}")
-        for last in (False,) * (FENCED_MAX - 1) + (True,):
+        for left in reversed(range(FENCED_MAX)):
             work = Work(delivery.envelope, utc_now(), self._terms, self._commits)
             try:
-                receipt, rows = await self._decide(handler(delivery.message, work), delivery, work)
+                await self._decide(handler(delivery.message, work), delivery, work)
             except Fenced:
-                if last:
+                if not left:
                     raise
             else:
-                await self._aftermath.settle([(delivery, receipt)], rows)
                 return
 
-    async def _decide(self, handling, delivery: Delivery, work: Work) -> tuple[ReceiptRow, list[Row]]:  # type: ignore[no-untyped-def]
-        receipt = blank_receipt(delivery, self._key(delivery), work.now)
+    async def _decide(self, handling: Awaitable[Effects], delivery: Delivery, work: Work) -> None:
+        """Awaits the handler and commits what it decided, in one transaction with its receipt."""
+        receipt = blank_receipt(delivery, work.now)
         rows: list[Row] = []
-        saved: tuple[Actor, ...] = ()
+        changed: tuple[Actor, ...] = ()
         try:
-            effects: Effects = await handling
+            effects = await handling
         except Refusal as refusal:
             if delivery.is_event:
                 raise Transient(str(refusal)) from refusal
-            receipt["status"] = Outcome.REJECTED.value
-            receipt["problem"] = {"code": refusal.code, "detail": refusal.message, **refusal.details}
+            reject(receipt, refusal)
         else:
-            receipt["status"] = Outcome.SUCCEEDED.value
-            receipt["resource"] = effects.resource
-            receipt["result"] = effects.result
-            saved = tuple(actor for actor in (*effects.saved, *effects.created) if actor.changed)
-            rows = _rows(delivery.envelope, effects)
-        return await self._commit(delivery, Unit(saved, receipt, tuple(rows))), rows
+            succeed(receipt, effects)
+            changed = tuple(actor for actor in (*effects.saved, *effects.created) if actor.changed)
+            rows = follow_rows(delivery, effects)
+        await self._commit(delivery, receipt, rows, changed)
 
-    async def _commit(self, delivery: Delivery, unit: Unit) -> ReceiptRow:
+    async def _commit(
+        self, delivery: Delivery, receipt: ReceiptRow, rows: list[Row], changed: tuple[Actor, ...] = ()
+    ) -> None:
+        """Writes an outcome and what follows from it; where another delivery was first, only repeats its answer."""
         try:
-            await self._commits.commit(unit)
+            await self._commits.commit(Unit(changed, receipt, tuple(rows)))
         except AlreadyReceived:
             known = await self._known(delivery)
             if known is None:
                 raise
-            return known
-        assert unit.receipt is not None
-        return unit.receipt
+            await self._aftermath.settle([(delivery, known)], [])
+        else:
+            await self._aftermath.settle([(delivery, receipt)], rows)
 
-    async def _later(self, delivery: Delivery, error: Exception) -> None:
-        """Puts a copy into the next retry tier, confirmed, and then acks the original: it can double, never vanish."""
+    async def _later(self, delivery: Delivery, tier: RetryTier, error: Exception) -> None:
+        """Puts a copy into a retry tier, confirmed, and then acks the original: it can double, never vanish."""
         attempts = delivery.attempts + 1
-        tier = self._policy.next(attempts)
-        if tier is None:
-            delivery.fail("attempts spent", error)
-            await self._bury(delivery)
-            return
         first = delivery.first_failed_at or utc_now().isoformat()
-        headers = {ATTEMPTS_HEADER: attempts, FIRST_FAILED_HEADER: first, LAST_ERROR_HEADER: str(error)[:500]}
-        log.info("message.later", message=delivery.envelope.id, type=delivery.envelope.type, tier=tier.name, error=str(error))
-        while True:
+        last = f"{type(error).__name__}: {error}"[:LAST_ERROR_LENGTH_MAX]
+        headers = {ATTEMPTS_HEADER: attempts, FIRST_FAILED_HEADER: first, LAST_ERROR_HEADER: last}
+        log.info(
+            "message.later",
+            message=delivery.envelope.id,
+            type=delivery.envelope.type,
+            tier=tier.name,
+            error=last,
+        )
+        while not delivery.raw.channel.is_closed:  # else it is delivered again
             try:
                 await self._publisher.publish_body(
                     delivery.raw.body,
@@ -177,11 +229,11 @@ class Worker:
                     correlation_id=delivery.envelope.correlation_id,
                     reply_to=delivery.raw.reply_to,
                     headers=headers,
+                    bytes_max=None,
                 )
-            except (BrokerUnavailable, OutcomeUnknown):
-                if delivery.raw.channel.is_closed:
-                    return  # it will be delivered again
-                await asyncio.sleep(1)
+            except (BrokerUnavailable, OutcomeUnknown, Unroutable) as refused:
+                log.warning("message.held", message=delivery.envelope.id, tier=tier.name, error=str(refused))
+                await asyncio.sleep(PAUSE_S)
             else:
                 await self._acks.done([delivery.raw])
                 return
@@ -189,23 +241,9 @@ class Worker:
     async def _bury(self, delivery: Delivery) -> None:
         """The receipt says failed, and the letter leaves with it."""
         now = utc_now()
-        receipt = blank_receipt(delivery, self._key(delivery), now)
-        receipt["status"] = Outcome.FAILED.value
-        receipt["problem"] = failure_problem(delivery)
-        row = dead_letter(delivery, now)
-        known = await self._commit(delivery, Unit((), receipt, (row,)))
-        await self._aftermath.settle([(delivery, known)], [row] if known is receipt else [])
-
-    def _key(self, delivery: Delivery) -> str:
-        return receipt_id(delivery.group.name, delivery.envelope.id)
+        receipt = blank_receipt(delivery, now)
+        row = fail(receipt, delivery, now)
+        await self._commit(delivery, receipt, [row])
 
     async def _known(self, delivery: Delivery) -> ReceiptRow | None:
-        return await Receipt.get_pymongo_collection().find_one({"_id": self._key(delivery)})
-
-
-def _rows(cause: Envelope, effects: Effects) -> list[Row]:
-    rows = []
-    for number, each in enumerate(effects.messages):
-        message = each.message if isinstance(each, Follow) else each
-        rows.append(row_of(follow_up(cause, message, number), message))
-    return rows
+        return await Receipt.get_pymongo_collection().find_one({"_id": key_of(delivery)})

@@ -20,7 +20,7 @@ from broker.messages.carts import CartCommand
 from documents.accounts import cart_of
 from documents.carts import Cart, CartLine
 from documents.orders import PAYMENT_DUE, Address, Order, OrderLine
-from documents.refusals import NotForSale, NotPermitted, OutOfStock, PriceChanged
+from documents.refusals import CurrencyMismatch, NotForSale, NotPermitted, OutOfStock, PriceChanged
 
 
 def add_item(cart: Cart, command: AddItem, desk: Desk) -> Effects:
@@ -46,7 +46,7 @@ def remove_item(cart: Cart, command: RemoveItem, desk: Desk) -> Effects:
     return _done(cart, desk)
 
 
-def clear_cart(cart: Cart, command: ClearCart, desk: Desk) -> Effects:
+def clear_cart(cart: Cart, _command: ClearCart, desk: Desk) -> Effects:
     """Takes every line out."""
     _require_right(cart, desk)
     cart.clear()
@@ -57,6 +57,8 @@ def merge_cart(cart: Cart, command: MergeCart, desk: Desk) -> Effects:
     """First step: this cart closes and its lines leave; the operation ends with the second."""
     if cart.id not in desk.sender.holds or not _owns(command.into, desk):
         raise NotPermitted(desk.sender.id, cart.kind, cart.id)
+    if command.into == cart.id:  # closing it would lose its lines
+        return _done(cart, desk)
     currency = cart.currency
     lines = cart.close(command.into)
     handed = tuple(
@@ -122,10 +124,7 @@ def price_order(cart: Cart, command: PlaceOrder, desk: Desk) -> Order:
     subtotal = sum(line.total for line in lines)
     shipping = desk.terms.shipping(command.shipping_method).price
     total = subtotal + shipping
-    if command.expected_total is not None:
-        agreed = command.expected_total
-    else:
-        agreed = cart.total + shipping
+    agreed = cart.total + shipping if command.expected_total is None else command.expected_total
     if total > agreed:
         raise PriceChanged(agreed, total, desk.terms.currency, _risen(cart, lines))
     address = command.shipping_address
@@ -137,7 +136,7 @@ def price_order(cart: Cart, command: PlaceOrder, desk: Desk) -> Order:
         email=command.email,
         cart_id=cart.id,
         lines=lines,
-        currency=cart.currency or desk.terms.currency,
+        currency=desk.terms.currency,
         subtotal=subtotal,
         shipping=shipping,
         tax=desk.terms.included_vat(total),
@@ -178,7 +177,12 @@ def _require_stock(lines: list[OrderLine], desk: Desk) -> None:
 
 def _risen(cart: Cart, lines: list[OrderLine]) -> list[dict[str, Any]]:
     return [
-        {"isbn": line.isbn, "title": line.title, "unit_price": line.unit_price, "was": cart.lines[line.isbn].unit_price}
+        {
+            "isbn": line.isbn,
+            "title": line.title,
+            "unit_price": line.unit_price,
+            "was": cart.lines[line.isbn].unit_price,
+        }
         for line in lines
         if line.unit_price > cart.lines[line.isbn].unit_price
     ]
@@ -188,6 +192,8 @@ def _offer(isbn: str, desk: Desk) -> Offer:
     offer = desk.offers.get(isbn)
     if offer is None:
         raise NotForSale(isbn)
+    if offer.currency != desk.terms.currency:  # shipping is priced in the shop's: they could not be added up
+        raise CurrencyMismatch(isbn, offer.currency, desk.terms.currency)
     return offer
 
 

@@ -8,6 +8,8 @@ Every reaction absorbs a repeat and a late comer: the order's table of moves dec
 """
 
 from collections.abc import Iterable
+from datetime import datetime
+from typing import TypedDict
 
 from broker.groups import Desk, Effects, OrderedGroup
 from broker.messages import (
@@ -31,7 +33,7 @@ from documents.orders import CANCELLABLE, Order, OrderStatus
 from documents.refusals import NotPermitted
 
 
-def payment_authorized(order: Order, event: PaymentAuthorized, desk: Desk) -> Effects:
+def payment_authorized(order: Order, _event: PaymentAuthorized, desk: Desk) -> Effects:
     """Paid for: confirmed. One that was cancelled meanwhile tells payments again, which voids what was authorised."""
     if order.status is OrderStatus.CANCELLED:
         return _tell(order, OrderCancelled(**_facts(order), reason=order.history[-1].reason))
@@ -54,7 +56,7 @@ def shipment_dispatched(order: Order, event: ShipmentDispatched, desk: Desk) -> 
     )
 
 
-def shipment_delivered(order: Order, event: ShipmentDelivered, desk: Desk) -> Effects:
+def shipment_delivered(order: Order, _event: ShipmentDelivered, desk: Desk) -> Effects:
     """It arrived."""
     if order.status is OrderStatus.DELIVERED:
         return _unchanged(order)
@@ -67,7 +69,7 @@ def payment_declined(order: Order, event: PaymentDeclined, desk: Desk) -> Effect
     return _cancel(order, f"payment declined: {event.reason}", desk)
 
 
-def payment_expired(order: Order, event: PaymentExpired, desk: Desk) -> Effects:
+def payment_expired(order: Order, _event: PaymentExpired, desk: Desk) -> Effects:
     """Not paid in time, and the gateway has said that it will not be."""
     return _cancel(order, "not paid in time", desk)
 
@@ -85,7 +87,7 @@ def cancel_order(order: Order, command: CancelOrder, desk: Desk) -> Effects:
     return _tell(order, RefundRequested(**_facts(order), reason=command.reason))
 
 
-def payment_refunded(order: Order, event: PaymentRefunded, desk: Desk) -> Effects:
+def payment_refunded(order: Order, _event: PaymentRefunded, desk: Desk) -> Effects:
     """The money went back."""
     if order.status is OrderStatus.REFUNDED:
         return _unchanged(order)
@@ -103,7 +105,19 @@ def _cancel(order: Order, reason: str, desk: Desk) -> Effects:
     return _tell(order, OrderCancelled(**_facts(order), reason=reason))
 
 
-def _facts(order: Order) -> dict[str, object]:
+class Facts(TypedDict):
+    """What every event of an order tells."""
+
+    order_id: str
+    status: str
+    at: datetime
+    email: str
+    owner: str | None
+    total: int
+    currency: str
+
+
+def _facts(order: Order) -> Facts:
     return {
         "order_id": order.id,
         "status": order.status.value,
@@ -150,7 +164,7 @@ ORDERS = OrderedGroup(
         CancelOrder: cancel_order,
         PaymentRefunded: payment_refunded,
     },
-    fresh=lambda key: None,
+    fresh=lambda _key: None,
     titles=titles,
     stock_for=MOVES_STOCK,
 )

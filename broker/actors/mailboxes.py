@@ -5,17 +5,22 @@ Only a mailbox whose head is to be tried again later waits; all others go on.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from broker.delivery import Delivery
 
 Actor = tuple[str, str]
 
+PARKED_MAX = (
+    50  # half of a partition's prefetch: what one actor may hold back, so that others still get through
+)
+
 
 class Mailboxes:
     """What one commit loop has to do. Not for more than one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, parked_max: int = PARKED_MAX) -> None:
+        self.parked_max = parked_max
         self._ready: deque[Delivery] = deque()
         self._waiting: dict[Actor, deque[Delivery]] = {}
         self._arrived = asyncio.Event()
@@ -23,16 +28,29 @@ class Mailboxes:
     def __len__(self) -> int:
         return len(self._ready) + sum(len(box) for box in self._waiting.values())
 
+    @property
+    def ready(self) -> bool:
+        """Whether something can be taken at once."""
+        return bool(self._ready)
+
     def put(self, delivery: Delivery) -> None:
-        """A delivery arrives; behind a mailbox that waits it waits too."""
+        """A delivery arrives; behind a mailbox that waits it waits too.
+
+        One that holds more than `parked_max` has waited long enough: its head is tried a last time, now.
+        """
         box = self._waiting.get(delivery.actor)
+        if box is not None and box[0].raw.channel.is_closed:
+            box = self._without_stale(delivery.actor)
         if box is None:
             self._ready.append(delivery)
             self._arrived.set()
-        else:
-            box.append(delivery)
+            return
+        box.append(delivery)
+        if len(box) > self.parked_max:
+            box[0].due = box[0].give_up_at = 0.0
+            self._arrived.set()
 
-    def postpone(self, head: Delivery, followers: Sequence[Delivery]) -> None:
+    def postpone(self, head: Delivery, followers: Iterable[Delivery]) -> None:
         """Lets a mailbox wait until its head is due; `followers` are its messages taken in the same batch."""
         box = deque((head, *followers))
         box.extend(each for each in self._ready if each.actor == head.actor)
@@ -40,16 +58,9 @@ class Mailboxes:
         self._waiting[head.actor] = box
         self._arrived.set()  # whoever takes next has a new time to wait until
 
-    def drop(self, stale: Sequence[Delivery]) -> None:
-        """Forgets deliveries of a channel that is gone: the broker delivers them again."""
-        gone = set(map(id, stale))
-        self._ready = deque(each for each in self._ready if id(each) not in gone)
-        for actor, box in list(self._waiting.items()):
-            kept = deque(each for each in box if id(each) not in gone)
-            if kept:
-                self._waiting[actor] = kept
-            else:
-                del self._waiting[actor]
+    def behind(self, delivery: Delivery) -> int:
+        """How many messages of the same actor are ready behind one that was taken."""
+        return sum(each.actor == delivery.actor for each in self._ready)
 
     async def take(self, most: int) -> list[Delivery]:
         """At least one and at most `most` deliveries, in order, as soon as there are any."""
@@ -72,3 +83,11 @@ class Mailboxes:
         if not self._waiting:
             return None
         return max(0.0, min(box[0].due for box in self._waiting.values()) - now)
+
+    def _without_stale(self, actor: Actor) -> deque[Delivery] | None:
+        """The mailbox without deliveries of a channel that is gone: the broker delivers them again, in order."""
+        box = deque(each for each in self._waiting.pop(actor) if not each.raw.channel.is_closed)
+        if not box:
+            return None
+        self._waiting[actor] = box
+        return box

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateMany, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
@@ -11,12 +12,13 @@ from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from broker.actors.apply import Decided, Loaded, ReceiptRow
+from broker.actors.apply import Decided, HandlerFailed, Loaded
 from broker.delivery import Delivery
 from broker.groups import Offer, OrderedGroup
 from broker.outbox import Row
+from broker.outcomes import ReceiptRow, key_of, operations_ended
 from documents.actors import Actor, utc_now
-from documents.operations import Receipt, receipt_id
+from documents.operations import Outcome, Receipt
 from documents.outbox import OutboxRow
 from documents.stock import Movement, Stock
 
@@ -28,7 +30,7 @@ Write = InsertOne[dict[str, Any]] | UpdateOne
 
 
 class Fenced(Exception):
-    """A compare-and-set matched nothing: another owner was here. The batch is to be redone on fresh documents."""
+    """A document had moved on or was there first: another owner was here. To be redone on fresh documents."""
 
 
 class AlreadyReceived(Exception):
@@ -52,32 +54,40 @@ class Store:
         self._groups = groups
 
     async def load(self, batch: Sequence[Delivery], session: AsyncClientSession, *, look_up: bool) -> Loaded:
-        """The actors of a batch, then the titles that they turn out to need: one query a collection."""
+        """The actors of a batch, then the titles that they turn out to need: one query a collection.
+
+        Raises `HandlerFailed` for a message whose titles cannot be told.
+        """
         loaded = Loaded()
         if look_up:
-            loaded.known = await known_receipts((_key(each) for each in batch), session)
+            loaded.known = await known_receipts((key_of(each) for each in batch), session)
         for name, group in self._groups.items():
-            keys = {each.envelope.key for each in batch if each.group.name == name and each.message is not None}
+            keys = {
+                each.envelope.key for each in batch if each.group.name == name and each.message is not None
+            }
             if keys:
-                found = group.actor.get_pymongo_collection().find({"_id": {"$in": list(keys)}}, session=session)
-                async for raw in found:
-                    loaded.actors[name, raw["_id"]] = group.actor.loaded(raw)
+                await _load_actors(group.actor, list(keys), loaded, session)
         await self._load_titles(batch, loaded, session)
         return loaded
 
-    async def _load_titles(self, batch: Sequence[Delivery], loaded: Loaded, session: AsyncClientSession) -> None:
+    async def _load_titles(
+        self, batch: Sequence[Delivery], loaded: Loaded, session: AsyncClientSession
+    ) -> None:
         offered: set[str] = set()
         counted: set[str] = set()
         for each in batch:
             group = self._groups[each.group.name]
             kind = type(each.message)
-            if each.message is None or not (kind in group.offers_for or kind in group.stock_for):
+            if each.failure is not None or not (kind in group.offers_for or kind in group.stock_for):
                 continue
-            actor = loaded.actors.get(each.actor) or group.fresh(each.envelope.key)
+            actor = loaded.actors.get((group.actor.kind, each.envelope.key)) or group.fresh(each.envelope.key)
             if actor is None:
                 continue
-            # What an earlier message of the batch puts into the cart is needed too.
-            titles = set(group.titles(actor, each.message)) | _put_in_before(each, batch)
+            try:
+                # What an earlier message of the batch puts into the cart is needed too.
+                titles = set(group.titles(actor, each.message)) | _put_in_before(each, batch)
+            except Exception as error:
+                raise HandlerFailed(each, error) from error
             if kind in group.offers_for:
                 offered |= titles
             if kind in group.stock_for:
@@ -85,7 +95,9 @@ class Store:
         if offered:
             loaded.offers = await self._offers(offered, session)
         if counted:
-            async for raw in Stock.get_pymongo_collection().find({"_id": {"$in": list(counted)}}, session=session):
+            async for raw in Stock.get_pymongo_collection().find(
+                {"_id": {"$in": list(counted)}}, session=session
+            ):
                 loaded.stock[raw["_id"]] = Stock.loaded(raw)
             for isbn in counted - loaded.stock.keys():
                 loaded.stock[isbn] = Stock(id=isbn)
@@ -103,7 +115,7 @@ class Store:
         await insert_receipts(list(decided.receipts.values()), session)
         await write_actors(loaded.actors.values(), session)
         await self._write_stock(loaded.stock.values(), session)
-        await finish_operations(decided.finished, session)
+        await finish_operations(operations_ended(decided.receipts.values()), session)
         await insert_rows(decided.rows, session)
 
     async def _write_stock(self, stock: Iterable[Stock], session: AsyncClientSession) -> None:
@@ -124,8 +136,14 @@ class Store:
             await self._books.bulk_write(flags, session=session)
 
 
-def _key(delivery: Delivery) -> str:
-    return receipt_id(delivery.group.name, delivery.envelope.id)
+async def _load_actors(
+    kind: type[Actor], keys: list[str], loaded: Loaded, session: AsyncClientSession
+) -> None:
+    async for raw in kind.get_pymongo_collection().find({"_id": {"$in": keys}}, session=session):
+        try:
+            loaded.actors[kind.kind, raw["_id"]] = kind.loaded(raw)
+        except ValidationError as error:
+            loaded.unreadable[kind.kind, raw["_id"]] = error
 
 
 def _put_in_before(delivery: Delivery, batch: Sequence[Delivery]) -> set[str]:
@@ -175,7 +193,9 @@ async def _guarded(collection: Any, writes: list[Write], session: AsyncClientSes
             raise Fenced(f"{collection.name}: a document was there first") from error
         raise
     if done.inserted_count + done.matched_count != len(writes):
-        raise Fenced(f"{collection.name}: {len(writes) - done.matched_count - done.inserted_count} had moved on")
+        raise Fenced(
+            f"{collection.name}: {len(writes) - done.matched_count - done.inserted_count} had moved on"
+        )
 
 
 def _is_duplicate(error: BulkWriteError) -> bool:
@@ -188,7 +208,7 @@ async def finish_operations(finished: list[ReceiptRow], session: AsyncClientSess
     """Ends the operations whose second step this was: the first step's receipt takes this one's outcome."""
     updates = [
         UpdateOne(
-            {"_id": receipt["operation"], "status": "pending"},
+            {"_id": receipt["operation"], "status": Outcome.PENDING.value},
             {"$set": {"status": receipt["status"], "problem": receipt["problem"], "rev": receipt["rev"]}},
         )
         for receipt in finished

@@ -5,7 +5,7 @@ properties repeat what people look for in the management console (message_id, ty
 """
 
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
 import msgspec
 
@@ -64,6 +64,9 @@ class Sender(msgspec.Struct, frozen=True, omit_defaults=True):
 SYSTEM = Sender("system:worker")
 
 
+Kinds: TypeAlias = dict[str, type[Message]]
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What every message carries besides itself.
 
@@ -76,7 +79,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int
     key: str
     sender: Sender
-    accepted_at: datetime
+    accepted_at: Annotated[datetime, msgspec.Meta(tz=True)]
     correlation_id: str
     causation_id: str | None = None
     traceparent: str | None = None
@@ -85,7 +88,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rev: int | None = None  # of the actor that an event is about, after the change
     data: msgspec.Raw
 
-    def open(self, kinds: dict[str, type[Message]]) -> Message:
+    def open(self, kinds: Kinds) -> Message:
         """The message inside. Raises `UnknownMessage` or `msgspec.ValidationError`."""
         kind = kinds.get(self.type)
         if kind is None:

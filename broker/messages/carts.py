@@ -1,10 +1,13 @@
 """Commands to carts. An order is placed in its cart's mailbox, so that what was put in before is in it."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from broker.messages.base import Command
+
+Copies = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # what one line takes is the cart's to say
+MinorUnits = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class CartCommand(Command, frozen=True, kw_only=True):
@@ -24,14 +27,14 @@ class AddItem(CartCommand, frozen=True, kw_only=True):
     """Put copies of a title in, on top of those that are there. `isbn` is an ISBN-13 without hyphens."""
 
     isbn: str
-    quantity: int
+    quantity: Copies
 
 
 class SetItem(CartCommand, frozen=True, kw_only=True):
     """Make the line hold exactly that many copies."""
 
     isbn: str
-    quantity: int
+    quantity: Copies
 
 
 class RemoveItem(CartCommand, frozen=True, kw_only=True):
@@ -55,8 +58,8 @@ class HandedLine(msgspec.Struct, frozen=True):
 
     isbn: str
     title: str
-    quantity: int
-    unit_price: int
+    quantity: Copies
+    unit_price: MinorUnits
 
 
 class AbsorbCart(CartCommand, frozen=True, kw_only=True):
@@ -86,4 +89,4 @@ class PlaceOrder(CartCommand, frozen=True, kw_only=True):
     shipping_address: PostalAddress
     shipping_method: str
     payment_token: str
-    expected_total: int | None = None
+    expected_total: MinorUnits | None = None
