@@ -5,6 +5,7 @@ everything else (commands, environments, health checks, configuration files) is 
 """
 
 import asyncio
+import json
 import os
 import secrets
 import shutil
@@ -38,6 +39,19 @@ from tests.ops.test_containers.conftest import READY_WITHIN_S, Node
 
 QUIRE = (sys.executable, "-c", "from ops.cli import main; main()")
 POLL_S = 0.2
+ISBN = "9786900000005"
+ORDER = {
+    "email": "ada@example.org",
+    "shipping_method": "standard",
+    "payment": {"token": "tok_ok"},
+    "shipping_address": {
+        "name": "Ada",
+        "line1": "1 Mill Lane",
+        "city": "Cambridge",
+        "postal_code": "CB2 1RX",
+        "country": "GB",
+    },
+}
 MEMORY_UNITS = {"M": 1 << 20, "G": 1 << 30}
 
 
@@ -114,9 +128,10 @@ async def unwell(stack: Stack) -> dict[str, str]:
 async def test_everything_that_compose_starts_works_together(
     node: Node, mongo: str, cache: str, tmp_path: Path
 ) -> None:
-    """Edge and workers become healthy by their own checks, a command goes all the way, each keeps within its memory,
+    """Edge and workers become healthy by their own checks, and a purchase goes all the way.
 
-    writes nothing outside the database, and ends by itself when it is told to.
+    Each keeps within its memory, writes nothing outside the database, and ends by itself when it is told to; a group
+    whose worker is gone is found by its check.
     """
     await asyncio.to_thread(found, "quire", mongo)
     async with up(node, mongo, cache, tmp_path) as stack:
@@ -126,11 +141,7 @@ async def test_everything_that_compose_starts_works_together(
                 assert not ended, (tmp_path / ended[0] / f"{ended[0]}.log").read_text()
                 assert all(wrong.values()), "an unhealthy service says what is wrong"
                 await asyncio.sleep(POLL_S)
-        headers = {"Authorization": f"Bearer {stack.token}", "Prefer": "wait=20"}
-        async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=30) as client:
-            answer = await client.put("/v1/books/9786900000007/stock", json={"on_hand": 3})
-        assert answer.status_code in (200, 409), answer.text
-        assert answer.headers["location"].startswith("/v1/operations/")
+        assert await bought(stack) == "confirmed"
         for name, child in stack.processes.items():
             used = tree_bytes(child.pid)
             assert used < memory_limit(stack.services[name]), f"{name} uses {used >> 20} MB"
@@ -143,6 +154,39 @@ async def test_everything_that_compose_starts_works_together(
     assert set(statuses.values()) == {0}, statuses
     written = list(tmp_path.rglob("data"))
     assert written == []
+
+
+async def bought(stack: Stack) -> str:
+    """The status of an order that went through every group, once it is no longer only placed."""
+    staff = {"Authorization": f"Bearer {stack.token}", "Prefer": "wait=20"}
+    book = {"title": "A title", "price": {"amount": 1299, "currency": "EUR"}}
+    async with httpx.AsyncClient(base_url=f"{stack.url}/v1", timeout=30) as client:
+
+        async def send(method: str, path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+            answer = await client.request(method, path, json=body, headers=headers)
+            assert answer.status_code == 200, answer.text
+            result: dict[str, Any] = answer.json()["result"]
+            return result
+
+        await send("PUT", f"/books/{ISBN}", book, **staff)
+        await send("PUT", f"/books/{ISBN}/stock", {"on_hand": 3}, **staff)
+        cart = (await client.post("/carts")).json()
+        guest = {"Cart-Token": cart["token"], "Prefer": "wait=20"}
+        await send("POST", f"/carts/{cart['id']}/items", {"isbn": ISBN, "quantity": 2}, **guest)
+        order = await send(
+            "POST",
+            "/orders",
+            {**ORDER, "cart_id": cart["id"]},
+            **guest,
+            **{"Idempotency-Key": secrets.token_hex(16)},
+        )
+        token = {"Order-Token": order["token"]}
+        async with asyncio.timeout(READY_WITHIN_S):
+            async with client.stream("GET", f"/orders/{order['id']}/events", headers=token) as events:
+                async for line in events.aiter_lines():
+                    if line.startswith("data:") and (status := json.loads(line[5:])["status"]) != "placed":
+                        return str(status)
+    raise AssertionError("the order's events ended before it was confirmed")
 
 
 def tree_bytes(pid: int) -> int:
