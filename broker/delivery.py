@@ -48,8 +48,8 @@ class Delivery:
 
     @property
     def is_event(self) -> bool:
-        """Whether it is a fact, which nobody can be told a refusal of."""
-        return isinstance(self.message, Event)
+        """Whether it is a fact that nobody can be told a refusal of; one that ends an operation has its sender."""
+        return isinstance(self.message, Event) and self.envelope.operation is None
 
     def fail(self, reason: str, error: BaseException) -> None:
         """It is to be dead-lettered."""
