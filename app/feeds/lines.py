@@ -35,5 +35,5 @@ def text_lines(stream: BinaryIO) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise FeedError(
                 number,
-                f"byte {error.start + 1} is not UTF-8 ({raw[error.start]:#04x}): save the file as UTF-8",
+                f"byte {error.start + 1} ({raw[error.start]:#04x}) is not UTF-8: is it a text file, saved as UTF-8?",
             ) from error

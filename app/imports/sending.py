@@ -38,6 +38,8 @@ async def send_all(
 
     Raises `NotAllSent`, and what else `Publisher.publish` raises, after the sends under way have ended.
     """
+    if not publisher.ready:
+        raise NotAllSent(0, BrokerUnavailable("no connection to the broker"))
     source = iter(rows)
     confirmed = 0
 
@@ -62,6 +64,12 @@ async def send_all(
 
 async def _send(envelope: Envelope, command: PutBook, publisher: Publisher) -> None:
     exchange, routing_key = route(command)
+    try:
+        await publisher.publish(envelope, exchange, routing_key)
+    except (BrokerUnavailable, OutcomeUnknown) as error:
+        log.info("import.again", message_id=envelope.id, error=str(error))
+    else:
+        return
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type((BrokerUnavailable, OutcomeUnknown)),
         wait=wait_random_exponential(multiplier=0.1, max=2),

@@ -7,7 +7,7 @@ import anyio.to_thread
 import msgspec
 from litestar import Controller, Request, Response, get, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 
 from app.cache import Entry, book_tag
 from app.commands import accept
@@ -19,14 +19,13 @@ from app.problems import CODES, Code, Problem, invalid
 from app.reads.catalog import BadCursor, BookList, BookView, CatalogReads, Filters, Subjects, Suggestions
 from app.reads.money import Money
 from app.reads.resources import READERS
-from app.reads.stock import StockView, read_stock
 from app.routes.answers import command, problems
 from app.routes.imports import Imports
-from app.routes.inputs import Input, isbn_of
+from app.routes.inputs import isbn_of
+from app.routes.stock import Stock, known_isbn, no_book
 from app.security.guards import require_staff
 from app.security.principal import somebody
-from broker.messages import SetStock
-from documents.catalog import InvalidISBN, UnknownLanguage, isbn13
+from documents.catalog import UnknownLanguage
 
 CODES["bad_cursor"] = Code(400, "The cursor does not fit the list")
 
@@ -49,7 +48,7 @@ Text = str | None
 
 
 def _text(name: str, description: str) -> Any:
-    return Parameter(query=name, max_length=200, description=description)
+    return QueryParameter(name=name, max_length=200, description=description)
 
 
 Query = Annotated[
@@ -59,22 +58,16 @@ SubjectIs = Annotated[Text, _text("subject", "A subject's code or name")]
 AuthorIs = Annotated[Text, _text("author", "An author's name, or words of it")]
 LanguageIs = Annotated[Text, _text("language", "ISO 639: eng, en or en-US")]
 FormatIs = Annotated[Text, _text("format", "Such as paperback")]
-PriceMin = Annotated[int | None, Parameter(query="price_min", ge=0, le=COUNT_MAX, description="Minor units")]
-PriceMax = Annotated[int | None, Parameter(query="price_max", ge=0, le=COUNT_MAX, description="Minor units")]
+PriceMin = Annotated[int | None, QueryParameter(name="price_min", ge=0, le=COUNT_MAX, description="Minor units")]
+PriceMax = Annotated[int | None, QueryParameter(name="price_max", ge=0, le=COUNT_MAX, description="Minor units")]
 Available = Annotated[
-    bool | None, Parameter(query="available", description="Whether copies can be bought now")
+    bool | None, QueryParameter(name="available", description="Whether copies can be bought now")
 ]
-Limit = Annotated[int, Parameter(query="limit", ge=1, le=100, description="Titles of a page")]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=100, description="Titles of a page")]
 After = Annotated[
-    str | None, Parameter(query="cursor", max_length=4096, description="next_cursor of the page before")
+    str | None, QueryParameter(name="cursor", max_length=4096, description="next_cursor of the page before")
 ]
-IsbnPath = Annotated[str, Parameter(max_length=60, description="ISBN-13 or ISBN-10, hyphens anywhere")]
-
-
-class NewStock(Input, frozen=True):
-    """How many copies there are, those that orders have reserved among them."""
-
-    on_hand: Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
+IsbnPath = Annotated[str, PathParameter(max_length=60, description="ISBN-13 or ISBN-10, hyphens anywhere")]
 
 
 class ShippingMethodView(msgspec.Struct, frozen=True):
@@ -161,7 +154,7 @@ class Books(Controller):
     @get("/{isbn:str}", operation_id="getBook", summary="Read a title", responses=_shows(BookView, "", 404))
     async def read(self, request: AnyRequest, isbn: IsbnPath) -> Response[bytes]:
         """Price and availability as they now are."""
-        entry = await _reads(request).book(_known_isbn(isbn))
+        entry = await _reads(request).book(known_isbn(isbn))
         return answer(request, _found(entry, isbn), REVALIDATED)
 
     @get(
@@ -173,7 +166,7 @@ class Books(Controller):
     )
     async def cover(self, request: AnyRequest, isbn: IsbnPath) -> Response[bytes]:
         """Drawn from what is known of the title."""
-        entry = await _cover(request, _known_isbn(isbn))
+        entry = await _cover(request, known_isbn(isbn))
         return answer(request, _found(entry, isbn), LONG, "image/svg+xml")
 
     @put(
@@ -197,40 +190,6 @@ class Books(Controller):
         except BadRow as error:
             raise invalid(title=str(error)) from error
         response = await accept(request, message, sender=somebody(request).sender, resource=f"books/{key}")
-        await edge_of(request).cache.drop(key)
-        return response
-
-    @get(
-        "/{isbn:str}/stock",
-        operation_id="getStock",
-        guards=[require_staff],
-        opt=STAFF,
-        summary="Count a title's copies",
-        responses=problems(401, 403, 404),
-    )
-    async def read_stock(self, isbn: IsbnPath) -> Response[StockView]:
-        """Straight from the database: stock is never cached."""
-        stock = await read_stock(_known_isbn(isbn))
-        if stock is None:
-            raise _no_book(isbn)
-        return Response(stock, headers={"Cache-Control": "no-store"})
-
-    @put(
-        "/{isbn:str}/stock",
-        operation_id="putStock",
-        status_code=202,
-        guards=[require_staff],
-        opt=STAFF,
-        summary="Set a title's copies on hand",
-        responses=command(StockView, 403),
-    )
-    async def write_stock(
-        self, request: AnyRequest, isbn: IsbnPath, data: NewStock
-    ) -> Response[OperationView[StockView]]:
-        """Below what orders have reserved it is rejected: `stock_reserved`."""
-        key = isbn_of(isbn)
-        message = SetStock(isbn=key, on_hand=data.on_hand)
-        response = await accept(request, message, sender=somebody(request).sender, resource=f"stock/{key}")
         await edge_of(request).cache.drop(key)
         return response
 
@@ -302,21 +261,10 @@ def _given(text: str | None) -> str | None:
     return text.strip() or None if text else None
 
 
-def _known_isbn(text: str) -> str:
-    try:
-        return isbn13(text)
-    except InvalidISBN as error:
-        raise Problem(404, "book_unknown", str(error)) from error
-
-
 def _found(entry: Entry, isbn: str) -> Entry:
     if entry.body is None:
-        raise _no_book(isbn)
+        raise no_book(isbn)
     return entry
-
-
-def _no_book(isbn: str) -> Problem:
-    return Problem(404, "book_unknown", f"Book {isbn[:60]} is not in the catalogue", isbn=isbn[:60])
 
 
 async def _book_now(edge: Edge, isbn: str, _: str) -> BookView | None:
@@ -325,12 +273,7 @@ async def _book_now(edge: Edge, isbn: str, _: str) -> BookView | None:
     return msgspec.json.decode(entry.body, type=BookView) if entry.body else None
 
 
-async def _stock_now(_: Edge, isbn: str, __: str) -> StockView | None:
-    return await read_stock(isbn)
-
-
 READERS["books"] = _book_now
-READERS["stock"] = _stock_now
 
-ROUTES: tuple[Any, ...] = (Books, subjects, shipping_methods, Imports)
+ROUTES: tuple[Any, ...] = (Books, Stock, subjects, shipping_methods, Imports)
 """Everything of this file's subject, to be mounted under /v1."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import uuid_utils
 from litestar import Controller, Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from pymongo.errors import DuplicateKeyError
 
 from app.edge import Edge, edge_of
@@ -79,23 +79,23 @@ class ImportView(msgspec.Struct, kw_only=True):
 
 
 FileName = Annotated[
-    str, Parameter(query="filename", max_length=255, description="Of the file; for the report")
+    str, QueryParameter(name="filename", max_length=255, description="Of the file; for the report")
 ]
 Format = Annotated[
     str | None,
-    Parameter(query="format", max_length=20, description="csv or jsonl; else the file name's ending says"),
+    QueryParameter(name="format", max_length=20, description="csv or jsonl; else the file name's ending says"),
 ]
 Price = Annotated[
-    str | None, Parameter(query="price", max_length=40, description="Of rows that name none, such as 12.99")
+    str | None, QueryParameter(name="price", max_length=40, description="Of rows that name none, such as 12.99")
 ]
 Currency = Annotated[
-    str | None, Parameter(query="currency", max_length=3, description="Of those prices; the shop's")
+    str | None, QueryParameter(name="currency", max_length=3, description="Of those prices; the shop's")
 ]
 Copies = Annotated[
     int | None,
-    Parameter(query="stock", ge=0, le=2**31 - 1, description="Copies of titles that were never counted"),
+    QueryParameter(name="stock", ge=0, le=2**31 - 1, description="Copies of titles that were never counted"),
 ]
-Details = Annotated[bool, Parameter(query="details", description="Whether to name skipped rows and problems")]
+Details = Annotated[bool, QueryParameter(name="details", description="Whether to name skipped rows and problems")]
 
 
 class Imports(Controller):

@@ -20,9 +20,11 @@ def fold(text: str) -> str:
 
 
 def _raw_words(text: str) -> list[str]:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return WORD.findall(APOSTROPHES.sub("", bare.translate(PLAIN)))
+    bare = text.casefold()
+    if not bare.isascii():  # most titles are, and an import folds a lot of them
+        decomposed = unicodedata.normalize("NFKD", bare)
+        bare = "".join(char for char in decomposed if not unicodedata.combining(char)).translate(PLAIN)
+    return WORD.findall(APOSTROPHES.sub("", bare))
 
 
 def _join_initials(words: Iterable[str]) -> list[str]:
@@ -51,6 +53,6 @@ def index_words(*texts: str | None) -> list[str]:
     for text in texts:
         if text:
             words = _raw_words(text)
-            found.update(dict.fromkeys(word[:WORD_LENGTH_MAX] for word in words))
-            found.update(dict.fromkeys(word[:WORD_LENGTH_MAX] for word in _join_initials(words)))
-    return list(found)[:WORDS_MAX]
+            found.update(dict.fromkeys(words))
+            found.update(dict.fromkeys(_join_initials(words)))
+    return [word[:WORD_LENGTH_MAX] for word in found][:WORDS_MAX]
