@@ -44,8 +44,12 @@ def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool) -> Edge
 async def serving(edge: Edge) -> AsyncIterator[None]:
     """The edge's publisher, connected as soon as the broker is there: reads are served meanwhile."""
     async with parts.background(parts.until_there("broker", edge.publisher.start)):
-        yield
-    await edge.publisher.close()
+        try:
+            yield
+        finally:
+            edge.accounts.close()
+            await edge.cache.close()
+            await edge.publisher.close()
 
 
 def create() -> Litestar:

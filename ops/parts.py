@@ -10,10 +10,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import structlog
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from pymongo.errors import PyMongoError
+from redis.asyncio import Redis
 
 from app.cache import Cache, MemoryCache, RedisCache
 from app.security.accounts import Accounts
 from app.security.keys import Keyring
+from app.security.throttle import SignInThrottle
 from broker import declare
 from broker.connection import Endpoint, connect
 from broker.groups import OrderedGroup, UnorderedGroup
@@ -31,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 OPERATOR_TOKEN_FILE = "operator.token"  # noqa: S105 - the file's name
 AGAIN_AFTER_S = 1.0
+SMTP_PORTS = {"smtp": 25, "smtps": 465}
 
 
 class SettingMissing(Exception):
@@ -51,7 +54,7 @@ def groups(
         "orders": lambda: ORDERS,
         "payments": lambda: payments(SimulatedGateway(database)),
         "shipments": lambda: SHIPMENTS,
-        "notifications": lambda: notifications(mailer(settings), shop_url(settings)),
+        "notifications": lambda: notifications(mailer(settings), shop_url(settings), sender=settings.mail_from),
     }
     return [made[name]() for name in names or known]
 
@@ -67,13 +70,17 @@ def mailer(settings: Settings) -> Mailer:
     if url is None:
         return FolderMailer(settings.data / "mail")
     parts = urlsplit(url)
-    starttls = parse_qs(parts.query).get("starttls", ["false"])[0] == "true"
+    if parts.scheme not in SMTP_PORTS or not parts.hostname:
+        raise SettingMissing(f"QUIRE_SMTP_URL is smtp://… or smtps://user:password@host:port, not {parts.scheme}://")
+    # Upgraded where the server offers it, unless `?starttls=true` insists (RFC 3207) or smtps speaks TLS at once.
+    insists = parse_qs(parts.query).get("starttls", [""])[0] == "true"
     return SmtpMailer(
-        parts.hostname or "127.0.0.1",
-        parts.port or 25,
+        parts.hostname,
+        parts.port or SMTP_PORTS[parts.scheme],
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
-        start_tls=starttls,
+        use_tls=parts.scheme == "smtps",
+        start_tls=True if insists else None,
     )
 
 
@@ -114,8 +121,10 @@ def cache(settings: Settings) -> Cache:
 
 
 def accounts(settings: Settings, keys: Keyring, *, embedded: bool) -> Accounts:
-    """Registration and sign-in."""
-    return Accounts(keyring=keys, operator_token=operator_token(settings, embedded=embedded))
+    """Registration and sign-in; wrong passwords are counted in Redis where one is named, else by each edge."""
+    url = secret(settings.redis_url)
+    throttle = SignInThrottle.with_redis(Redis.from_url(url) if url is not None else None)
+    return Accounts(keyring=keys, operator_token=operator_token(settings, embedded=embedded), throttle=throttle)
 
 
 async def until_there(what: str, start: Callable[[], Awaitable[None]]) -> None:

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     """A bearer token with the staff role for the command line. None: the data folder's."""
 
     smtp_url: SecretStr | None = None
-    """`smtp://user:password@host:587?starttls=true`; None: mails become files in the data folder."""
+    """`smtp://user:password@host:587?starttls=true` or `smtps://…`; None: mails become files in the data folder."""
     mail_from: str = "Quire <shop@quire.example>"
 
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
