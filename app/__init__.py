@@ -1,0 +1,1 @@
+"""The HTTP edge: validates, authenticates, publishes commands, reads. It never writes carts or orders."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from app.problems import invalid
+from app.problems import Problem
 
 CURSOR_CHARS_MAX = 200
 
@@ -25,7 +25,7 @@ def page_after(at: datetime, name: str) -> str:
 
 
 def cursor_of(text: str | None) -> Cursor | None:
-    """Where a page begins; None for the first. Raises 422 for a cursor that no page gave."""
+    """Where a page begins; None for the first. Raises 400 `bad_cursor` for one that no page gave."""
     if text is None:
         return None
     try:
@@ -34,4 +34,4 @@ def cursor_of(text: str | None) -> Cursor | None:
         raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         return msgspec.msgpack.decode(raw, type=Cursor)
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
-        raise invalid(cursor="is not one that a page gave: pass next_cursor on as it is") from error
+        raise Problem(400, "bad_cursor", "This is no cursor of this list: pass next_cursor on as it is") from error

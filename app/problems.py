@@ -25,6 +25,7 @@ from documents.refusals import REFUSALS, Refusal
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Code:
 CODES: dict[str, Code] = {
     "bad_json": Code(400, "The body is not JSON"),
     "bad_request": Code(400, "The request cannot be understood"),
+    "bad_cursor": Code(400, "The cursor does not fit the list"),
     "idempotency_key_required": Code(400, "An Idempotency-Key is needed"),
     "bad_idempotency_key": Code(400, "The Idempotency-Key cannot be used"),
     "unauthorized": Code(401, "A credential is needed"),
@@ -96,7 +98,7 @@ class Problem(Exception):
     """An answer that says no. `code` is one of `CODES` or a refusal's; `extensions` are JSON values for programs."""
 
     def __init__(
-        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **extensions: Any
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, /, **extensions: Any
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -134,9 +136,9 @@ REFUSAL_TITLES: dict[str, str] = {refusal.code: _title(refusal) for refusal in R
 
 
 def problem_body(
-    status: int, code: str, detail: str, *, instance: str | None = None, **extensions: Any
+    status: int, code: str, detail: str, /, *, instance: str | None = None, **extensions: Any
 ) -> dict[str, Any]:
-    """A problem as JSON; members of the standard come first and win over extensions of the same name."""
+    """A problem as JSON. An extension that is named like a member of the standard is shown as `actor_<name>`."""
     body: dict[str, Any] = {
         "type": f"/problems/{code}",
         "title": title_of(code),
@@ -146,7 +148,7 @@ def problem_body(
     }
     if instance is not None:
         body["instance"] = instance
-    return {**body, **{name: value for name, value in extensions.items() if name not in body}}
+    return {**body, **{f"actor_{name}" if name in MEMBERS else name: value for name, value in extensions.items()}}
 
 
 def problem_response(
@@ -155,6 +157,7 @@ def problem_response(
     code: str,
     detail: str,
     headers: Mapping[str, str] | None = None,
+    /,
     **extensions: Any,
 ) -> Response[dict[str, Any]]:
     """A problem as an answer to a request."""
@@ -171,15 +174,23 @@ def on_problem(request: Request[Any, Any, Any], error: Problem) -> Response[dict
 
 def on_refusal(request: Request[Any, Any, Any], error: Refusal) -> Response[dict[str, Any]]:
     """A rule that the edge itself asked."""
-    return problem_response(request, refusal_status(error.code), error.code, error.message, **error.details)
+    return problem_response(request, refusal_status(error.code), error.code, error.message, {}, **error.details)
 
 
 def on_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[dict[str, Any]]:
     """Fields that do not hold what they should, each by name."""
     found = error.extra if isinstance(error.extra, list) else []
-    errors = [{"field": each.get("key", "body"), "message": each.get("message", "")} for each in found]
+    errors = [_field(each) for each in found]
     names = ", ".join(f"{each['field']}: {each['message']}" for each in errors) or error.detail
     return problem_response(request, 422, "invalid_input", names, errors=errors)
+
+
+def _field(error: Mapping[str, Any]) -> dict[str, str]:
+    """One field and what is wrong with it. Litestar calls the body `data`, and only names it where it is missing."""
+    name, message = str(error.get("key", "body")), str(error.get("message", ""))
+    if name == "data":
+        return {"field": "body", "message": "is missing" if message == "'data'" else message}
+    return {"field": name, "message": message}
 
 
 def invalid(**fields: str) -> Problem:

@@ -74,6 +74,8 @@ class _Feed:
         """The change that an event tells, where it is the very next; None where the order must be read."""
         if news.rev is None or news.rev != self.heard + 1 or news.type == RefundRequested.__name__:
             return None
+        if news.status == OrderStatus.DELIVERED:
+            return None  # whether that is the end depends on a refund, which the order knows
         return Change(rev=news.rev, status=OrderStatus(news.status), at=news.at, reason=news.reason)
 
     def knows(self, news: News) -> bool:

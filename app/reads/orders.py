@@ -24,7 +24,7 @@ class OrderLineView(msgspec.Struct, kw_only=True):
     total: Money
 
 
-class AddressView(msgspec.Struct, kw_only=True):
+class OrderAddress(msgspec.Struct, kw_only=True):
     """Where it is sent; `country` is ISO 3166-1 alpha-2."""
 
     name: str
@@ -62,7 +62,7 @@ class OrderView(msgspec.Struct, kw_only=True):
     token: str | None
     placed_at: datetime
     email: str
-    shipping_address: AddressView
+    shipping_address: OrderAddress
     shipping_method: str
     carrier: str | None
     tracking_number: str | None
@@ -140,7 +140,7 @@ def order_view(edge: Edge, order: Order, *, with_token: bool) -> OrderView:
         token=order_token(edge.keyring, order.id) if with_token else None,
         placed_at=order.placed_at,
         email=order.email,
-        shipping_address=AddressView(
+        shipping_address=OrderAddress(
             name=address.name,
             line1=address.line1,
             line2=address.line2,

@@ -60,7 +60,6 @@ IDEMPOTENCY_KEY = Parameter(
     description="1 to 255 printable characters; the same key and request again give the same operation",
     schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255),
 )
-TOKENS: list[dict[str, list[str]]] = [{"bearer": []}, {"cartToken": []}, {"orderToken": []}]
 
 
 @dataclass

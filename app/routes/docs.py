@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from litestar import MediaType, Request, Response, Router, get
+from litestar.enums import OpenAPIMediaType
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.params import FromPath
 
+from app.openapi import finished
 from app.problems import Problem
 
 PATH: Final = "/docs"
@@ -70,6 +72,20 @@ class Page(OpenAPIRenderPlugin):
         return PAGE
 
 
+class Document(OpenAPIRenderPlugin):
+    """The document itself, made once."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/openapi.json", media_type=OpenAPIMediaType.OPENAPI_JSON)
+        self._document: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """JSON."""
+        if self._document is None:
+            self._document = finished(request.app, openapi_schema)
+        return self._document
+
+
 async def _dress(response: Any) -> Any:
     # Litestar answers unknown paths below its documentation with a page of its own.
     if response.status_code == 404:
@@ -108,7 +124,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
             }
         ),
         path=PATH,
-        render_plugins=[Page(), JsonRenderPlugin()],
+        render_plugins=[Page(), Document()],
         openapi_router=Router(
             PATH,
             route_handlers=[static],

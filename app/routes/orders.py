@@ -96,7 +96,7 @@ class Orders(Controller):
         opt={"access": "user"},
         guards=[require_user],
         summary="Your orders",
-        responses=problems(401, 422),
+        responses=problems(400, 401, 422),
     )
     async def list_own(
         self, request: AnyRequest, limit: Limit = 20, page: PageCursor = None
@@ -178,7 +178,7 @@ class AdminOrders(Controller):
     opt = {"access": "staff"}
     guards = (require_staff,)
 
-    @get("/", operation_id="listAllOrders", summary="All orders", responses=problems(401, 403, 422))
+    @get("/", operation_id="listAllOrders", summary="All orders", responses=problems(400, 401, 403, 422))
     async def list_all(
         self,
         request: AnyRequest,

@@ -1,0 +1,1 @@
+"""The edge: over HTTP, on a real database and the embedded broker."""

@@ -1,0 +1,359 @@
+"""A command's way in and its answer."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+
+from app.application import Edge
+from app.security.capabilities import Operation, operation_id
+from broker.messages import Envelope
+from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Publisher, Unroutable
+from documents.operations import Outcome
+from tests.app.edges import ISBN, STAFF, ScriptedWorker, Verdict, guest_cart, problem, serving, sign_in, until, make_edge
+
+WAIT = {"Prefer": "wait=10"}
+
+
+async def add(
+    client: AsyncClient, cart_id: str, headers: dict[str, str], quantity: int = 1, isbn: str = ISBN
+) -> Any:
+    """Asks for copies of a title."""
+    return await client.post(
+        f"/v1/carts/{cart_id}/items", json={"isbn": isbn, "quantity": quantity}, headers=headers
+    )
+
+
+async def test_accepted(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """A command is answered with 202, the Location of its operation and the pending operation as body."""
+    cart_id, token = await guest_cart(client)
+    response = await add(client, cart_id, token)
+    assert response.status_code == 202
+    body = response.json()
+    assert response.headers["location"] == f"/v1/operations/{body['id']}"
+    assert body == {
+        "id": body["id"],
+        "status": "pending",
+        "resource": f"carts/{cart_id}",
+        "result": None,
+        "problem": None,
+        "replayable": False,
+    }
+
+
+async def test_envelope(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """The envelope names sender, key, correlation and trace, and the command inside is normalised."""
+    cart_id, token = await guest_cart(client)
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = {**token, "X-Correlation-ID": "shop-42", "traceparent": traceparent}
+    response = await add(client, cart_id, headers, isbn="0-306-40615-2")
+    assert response.headers["x-correlation-id"] == "shop-42"
+    await until(lambda: len(worker.received) == 1)
+    envelope = worker.received[0]
+    assert (envelope.type, envelope.key, envelope.version) == ("AddItem", cart_id, 1)
+    assert envelope.sender.id == f"guest:{cart_id}"
+    assert envelope.sender.holds == (cart_id,)
+    assert envelope.correlation_id == "shop-42"
+    assert envelope.traceparent == traceparent
+    assert len(envelope.fingerprint) == 32
+    assert ISBN.encode() in bytes(envelope.data)
+
+
+@pytest.mark.parametrize("sent", ["x" * 65, "a b", "é"])
+async def test_unfit_correlation_id(client: AsyncClient, sent: str) -> None:
+    """A correlation id that is unfit for logs is replaced by one of ours."""
+    response = await client.get("/health/live", headers={"X-Correlation-ID": sent.encode()})
+    assert response.headers["x-correlation-id"] != sent
+    assert len(response.headers["x-correlation-id"]) == 36
+
+
+async def test_malformed_traceparent(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """A traceparent that is not well-formed goes no further."""
+    cart_id, token = await guest_cart(client)
+    await add(client, cart_id, {**token, "traceparent": "00-" + "0" * 32 + "-b7ad6b7169203331-01"})
+    await until(lambda: len(worker.received) == 1)
+    assert worker.received[0].traceparent is None
+
+
+async def test_waiting(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """With Prefer: wait a success is 200 with the operation, and the resource as it now is as result."""
+    cart_id, token = await guest_cart(client)
+    response = await add(client, cart_id, {**token, **WAIT})
+    assert response.status_code == 200
+    assert response.headers["preference-applied"] == "wait=10"
+    body = response.json()
+    assert body["status"] == "succeeded"
+    assert body["result"]["id"] == cart_id
+    again = await client.get(response.headers["location"], headers=token)
+    assert again.status_code == 200
+    assert again.json() == body
+
+
+async def test_rejection(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """A rule that says no is a problem with its own code, its details and the operation; the operation says the same."""
+
+    async def refuse(_: Envelope) -> Verdict:
+        detail = {"code": "not_for_sale", "detail": "Book is not for sale", "isbn": ISBN, "status": "sold"}
+        return Verdict(Outcome.REJECTED, problem=detail)
+
+    worker.decide = refuse
+    cart_id, token = await guest_cart(client)
+    response = await add(client, cart_id, {**token, **WAIT})
+    body = problem(response, 409, "not_for_sale")
+    assert body["actor_status"] == "sold"
+    assert body["isbn"] == ISBN
+    assert response.headers["location"] == f"/v1/operations/{body['operation']}"
+    read = await client.get(response.headers["location"], headers=token)
+    assert read.status_code == 200
+    assert read.json()["status"] == "rejected"
+    assert read.json()["problem"]["code"] == "not_for_sale"
+    assert read.json()["replayable"] is False
+
+
+async def test_never_works(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """A rejection of input that can never work is a 422."""
+
+    async def refuse(_: Envelope) -> Verdict:
+        return Verdict(Outcome.REJECTED, problem={"code": "quantity_too_large", "detail": "Too many"})
+
+    worker.decide = refuse
+    cart_id, token = await guest_cart(client)
+    problem(await add(client, cart_id, {**token, **WAIT}), 422, "quantity_too_large")
+
+
+async def test_failure(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """A command that failed is a 500 that tells nothing of the inside, and its operation can be replayed."""
+
+    async def fail(_: Envelope) -> Verdict:
+        return Verdict(Outcome.FAILED, problem={"code": "bug", "detail": "KeyError: 'secret'"})
+
+    worker.decide = fail
+    cart_id, token = await guest_cart(client)
+    response = await add(client, cart_id, {**token, **WAIT})
+    body = problem(response, 500, "operation_failed")
+    assert "secret" not in response.text
+    read = await client.get(f"/v1/operations/{body['operation']}", headers=token)
+    assert read.json()["status"] == "failed"
+    assert read.json()["replayable"] is True
+    assert "secret" not in read.text
+
+
+async def test_still_running(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """After N seconds without an outcome the answer is the pending operation."""
+    hold = asyncio.Event()
+
+    async def late(_: Envelope) -> Verdict:
+        await hold.wait()
+        return Verdict()
+
+    worker.decide = late
+    cart_id, token = await guest_cart(client)
+    response = await add(client, cart_id, {**token, "Prefer": "wait=1"})
+    hold.set()
+    assert response.status_code == 202
+    assert response.json()["status"] == "pending"
+
+
+async def test_lost_reply(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """A reply that is lost costs time, not the answer: the receipt is read once more."""
+
+    async def silent(_: Envelope) -> Verdict:
+        return Verdict(reply=False)
+
+    worker.decide = silent
+    cart_id, token = await guest_cart(client)
+    response = await add(client, cart_id, {**token, "Prefer": "wait=1"})
+    assert response.status_code == 200
+    assert response.json()["status"] == "succeeded"
+
+
+async def test_waiting_without_ears(edge: Edge, worker: ScriptedWorker) -> None:
+    """Where the consuming connection does not stand, waiting looks at the receipt instead."""
+    async with serving(edge) as client:
+        cart_id, token = await guest_cart(client)
+        await edge.listener.close()
+        response = await add(client, cart_id, {**token, **WAIT})
+        assert response.status_code == 200
+
+
+async def test_waiters_leave(edge: Edge, client: AsyncClient, worker: ScriptedWorker) -> None:
+    """Nobody is waited for any more once the answers are out."""
+    cart_id, token = await guest_cart(client)
+    await asyncio.gather(*(add(client, cart_id, {**token, **WAIT}) for _ in range(20)))
+    await until(lambda: len(edge.replies) == 0)
+
+
+async def test_same_key_same_operation(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """The same key and request give the same operation, before and after it is done, and it is sent on once it is done no more."""
+    cart_id, token = await guest_cart(client)
+    headers = {**token, "Idempotency-Key": "once"}
+    first = await add(client, cart_id, headers)
+    await until(lambda: len(worker.received) == 1)
+    second = await add(client, cart_id, {**headers, **WAIT})
+    assert second.status_code == 200
+    third = await add(client, cart_id, {**headers, **WAIT})
+    assert first.json()["id"] == second.json()["id"] == third.json()["id"]
+    assert {envelope.id for envelope in worker.received} == {worker.received[0].id}
+    count = len(worker.received)
+    await add(client, cart_id, headers)
+    assert len(worker.received) == count
+
+
+async def test_key_reused(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """A key that comes with another request is a 422 at once, where the first one's receipt is there."""
+    cart_id, token = await guest_cart(client)
+    headers = {**token, "Idempotency-Key": "once", **WAIT}
+    assert (await add(client, cart_id, headers)).status_code == 200
+    problem(await add(client, cart_id, headers, quantity=2), 422, "idempotency_key_reused")
+    problem(
+        await client.delete(f"/v1/carts/{cart_id}", headers={**token, "Idempotency-Key": "once"}),
+        422,
+        "idempotency_key_reused",
+    )
+    assert len(worker.received) == 1
+
+
+async def test_key_reused_before_its_receipt(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """Where both are under way, the operation whose fingerprint is not the receipt's is the one that is rejected."""
+    hold = asyncio.Event()
+
+    async def late(_: Envelope) -> Verdict:
+        await hold.wait()
+        return Verdict()
+
+    worker.decide = late
+    cart_id, token = await guest_cart(client)
+    headers = {**token, "Idempotency-Key": "once"}
+    first = await add(client, cart_id, headers)
+    second = await add(client, cart_id, headers, quantity=2)
+    assert first.json()["id"] != second.json()["id"]
+    hold.set()
+    async with asyncio.timeout(10):
+        while (await client.get(first.headers["location"], headers=token)).json()["status"] == "pending":
+            await asyncio.sleep(0.01)
+    rejected = (await client.get(second.headers["location"], headers=token)).json()
+    assert rejected["status"] == "rejected"
+    assert rejected["problem"]["code"] == "idempotency_key_reused"
+    assert (await client.get(first.headers["location"], headers=token)).json()["status"] == "succeeded"
+
+
+async def test_keys_of_two_senders(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """A key belongs to its sender: two guests may use the same one."""
+    for _ in range(2):
+        cart_id, token = await guest_cart(client)
+        response = await add(client, cart_id, {**token, "Idempotency-Key": "mine", **WAIT})
+        assert response.status_code == 200
+    assert len({envelope.id for envelope in worker.received}) == 2
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "tab\there"])
+async def test_bad_key(client: AsyncClient, key: str) -> None:
+    """A key that is empty, too long or not printable is a 400."""
+    cart_id, token = await guest_cart(client)
+    problem(await add(client, cart_id, {**token, "Idempotency-Key": key}), 400, "bad_idempotency_key")
+
+
+class BrokenPublisher(Publisher):
+    """A publisher that ends every publish in the same way."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("amqp://127.0.0.1:1/", name="broken")
+        self._error = error
+
+    async def publish(self, *args: Any, **kwargs: Any) -> None:
+        """Raises."""
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (BrokerUnavailable("away"), 503, "broker_unavailable"),
+        (Unroutable("no queue"), 503, "broker_unavailable"),
+        (OutcomeUnknown("no confirm"), 504, "outcome_unknown"),
+        (MessageTooLarge("2 MB"), 413, "too_large"),
+    ],
+)
+async def test_not_published(edge: Edge, error: Exception, status: int, code: str) -> None:
+    """What the broker does not take is never a 202."""
+    edge.publisher = BrokenPublisher(error)
+    async with serving(edge) as client:
+        cart_id, token = await guest_cart(client)
+        response = await add(client, cart_id, {**token, **WAIT})
+        problem(response, status, code)
+        assert ("retry-after" in response.headers) == (status == 503)
+        if status == 504:
+            operation = await client.get(response.headers["location"], headers=token)
+            assert operation.json()["status"] == "pending"
+        await until(lambda: len(edge.replies) == 0)
+
+
+async def test_broker_away(database: Any) -> None:
+    """Without a broker the edge serves reads, stays ready and names it; commands are 503 with Retry-After."""
+    away = "amqp://127.0.0.1:1/"
+    edge = make_edge(away, Publisher(away, name="away"))
+    async with serving(edge, listening=False) as client:
+        cart_id, token = await guest_cart(client)
+        response = await add(client, cart_id, token)
+        problem(response, 503, "broker_unavailable")
+        assert int(response.headers["retry-after"]) > 0
+        ready = await client.get("/health/ready")
+        assert ready.status_code == 200
+        assert ready.json()["parts"]["broker"]["ok"] is False
+        assert (await client.get(f"/v1/carts/{cart_id}", headers=token)).status_code == 200
+
+
+async def test_operation_of_another(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """An operation opens to the credential that sent its command alone: 401 without one, 404 for another's."""
+    cart_id, token = await guest_cart(client)
+    location = (await add(client, cart_id, token)).headers["location"]
+    problem(await client.get(location), 401, "unauthorized")
+    _, other = await guest_cart(client)
+    problem(await client.get(location, headers=other), 404, "not_found")
+    problem(await client.get(location, headers=STAFF), 404, "not_found")
+    assert (await client.get(location, headers=token)).status_code == 200
+
+
+async def test_operation_of_a_shopper(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """A shopper's operation opens to their bearer, not to another shopper's."""
+    ada, bob = await sign_in(client), await sign_in(client, "bob@example.com")
+    cart_id = (await client.post("/v1/carts", headers=ada)).json()["id"]
+    location = (await add(client, cart_id, ada)).headers["location"]
+    assert (await client.get(location, headers=ada)).status_code == 200
+    problem(await client.get(location, headers=bob), 404, "not_found")
+
+
+@pytest.mark.parametrize("made_up", ["nonsense", "x" * 2000, "AAAA" * 30, "é"])
+async def test_made_up_operation(client: AsyncClient, made_up: str) -> None:
+    """A made-up operation is a 404."""
+    problem(await client.get(f"/v1/operations/{made_up}", headers=STAFF), 404, "not_found")
+
+
+async def test_changed_operation(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """An operation id with one character changed is a 404."""
+    cart_id, token = await guest_cart(client)
+    name = (await add(client, cart_id, token)).json()["id"]
+    for place in (0, len(name) // 2, len(name) - 3):
+        changed = name[:place] + ("A" if name[place] != "A" else "B") + name[place + 1 :]
+        problem(await client.get(f"/v1/operations/{changed}", headers=token), 404, "not_found")
+
+
+async def test_old_operation(edge: Edge, client: AsyncClient) -> None:
+    """An operation older than 30 days is a 410."""
+    cart_id, token = await guest_cart(client)
+    day = (datetime.now(UTC) - timedelta(days=32) - datetime(2020, 1, 1, tzinfo=UTC)).days
+    operation = Operation("carts", "0" * 32, "0" * 32, f"guest:{cart_id}", f"carts/{cart_id}", day)
+    name = operation_id(edge.keyring, operation)
+    problem(await client.get(f"/v1/operations/{name}", headers=token), 410, "operation_expired")
+
+
+async def test_published_is_counted(client: AsyncClient, worker: ScriptedWorker) -> None:
+    """The metrics count what was published, and answers by route template rather than by path."""
+    cart_id, token = await guest_cart(client)
+    await add(client, cart_id, token)
+    text = (await client.get("/metrics")).text
+    assert 'quire_commands_published_total{outcome="accepted",type="AddItem"} 1.0' in text
+    assert 'route="/v1/carts/{cart_id}/items",status="202"' in text
+    assert cart_id not in text
