@@ -14,7 +14,6 @@ from app.routes import ROUND_IT, V1
 from app.routes.docs import openapi_config
 from app.security.principal import AuthenticationMiddleware
 
-
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
@@ -22,7 +21,8 @@ def create_app(edge: Edge, *, around: Sequence[Lifespan] = ()) -> Litestar:
     """The application of one edge. Its lifespan opens and closes the consuming connection, and nothing else.
 
     Publisher, database, cache and accounts belong to whoever made them. It starts without a broker: reads are served,
-    commands answer 503 until it is back. `around` are context managers that open what they own before and close it after.
+    commands answer 503 until it is back. `around` are context managers that open what they own before and close it
+    after.
     """
     return EdgeApplication(
         route_handlers=[Router("/v1", route_handlers=list(V1)), *ROUND_IT],

@@ -34,4 +34,6 @@ def cursor_of(text: str | None) -> Cursor | None:
         raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         return msgspec.msgpack.decode(raw, type=Cursor)
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
-        raise Problem(400, "bad_cursor", "This is no cursor of this list: pass next_cursor on as it is") from error
+        raise Problem(
+            400, "bad_cursor", "This is no cursor of this list: pass next_cursor on as it is"
+        ) from error

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -106,7 +106,7 @@ def view(name: str, operation: Operation, ended: Ended | None, result: Any = Non
         )
     return OperationView(
         id=name,
-        status=cast("Status", ended.status.value),
+        status=ended.status.value,
         resource=ended.resource or operation.resource,
         result=result if result is not None else ended.note,
         problem=problem_of(name, ended) if ended.problem is not None else None,

@@ -8,6 +8,7 @@ import structlog
 import uuid_utils
 from litestar import Litestar
 from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
 CORRELATION_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
@@ -27,7 +28,7 @@ class EdgeApplication(Litestar):
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
     ) -> None:
         """Entry point; see the module."""
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await super().__call__(scope, receive, send)
             return
         http: Any = scope
@@ -45,7 +46,7 @@ class EdgeApplication(Litestar):
 
         with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
             try:
-                await super().__call__(scope, receive, send_dressed)  # type: ignore[arg-type]
+                await super().__call__(scope, receive, send_dressed)
             finally:
                 route = http.get("path_template") or UNMATCHED
                 self.state.edge.metrics.answered(http["method"], route, status, time.perf_counter() - started)

@@ -98,7 +98,13 @@ class Problem(Exception):
     """An answer that says no. `code` is one of `CODES` or a refusal's; `extensions` are JSON values for programs."""
 
     def __init__(
-        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, /, **extensions: Any
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        /,
+        **extensions: Any,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -148,7 +154,10 @@ def problem_body(
     }
     if instance is not None:
         body["instance"] = instance
-    return {**body, **{f"actor_{name}" if name in MEMBERS else name: value for name, value in extensions.items()}}
+    return {
+        **body,
+        **{f"actor_{name}" if name in MEMBERS else name: value for name, value in extensions.items()},
+    }
 
 
 def problem_response(
@@ -174,7 +183,9 @@ def on_problem(request: Request[Any, Any, Any], error: Problem) -> Response[dict
 
 def on_refusal(request: Request[Any, Any, Any], error: Refusal) -> Response[dict[str, Any]]:
     """A rule that the edge itself asked."""
-    return problem_response(request, refusal_status(error.code), error.code, error.message, {}, **error.details)
+    return problem_response(
+        request, refusal_status(error.code), error.code, error.message, {}, **error.details
+    )
 
 
 def on_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What routes have in common in the OpenAPI document: problems, and how a command answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from litestar.openapi.datastructures import ResponseSpec
@@ -40,7 +40,7 @@ def command(result: Any, *statuses: int) -> dict[int, ResponseSpec]:
     """How a command answers: 202, with `Prefer: wait` 200 or a problem; `statuses` are problems besides the usual."""
     return {
         200: ResponseSpec(
-            OperationView[result],  # type: ignore[valid-type] # the type is the route's own
+            OperationView[result],
             description="With `Prefer: wait`, once it is done: `result` is the resource as it now is",
             generate_examples=False,
         ),
@@ -68,6 +68,13 @@ class CommandOperation(Operation):
 
     def __post_init__(self) -> None:
         """Adds the headers to the route's own parameters."""
-        named = {parameter.name for parameter in self.parameters or [] if isinstance(parameter, Parameter)}
-        shared = [each for each in (PREFER, IDEMPOTENCY_KEY) if each.name not in named]
-        self.parameters = [*(self.parameters or []), *shared]
+        self.parameters = [*(self.parameters or []), PREFER, IDEMPOTENCY_KEY]
+
+
+@dataclass
+class KeyedOperation(Operation):
+    """A command that needs its Idempotency-Key."""
+
+    def __post_init__(self) -> None:
+        """Adds the headers to the route's own parameters."""
+        self.parameters = [*(self.parameters or []), PREFER, replace(IDEMPOTENCY_KEY, required=True)]

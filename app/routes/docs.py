@@ -45,9 +45,9 @@ PAGE: Final = b"""<!doctype html>
 POLICY: Final = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 )
-DESCRIPTION = """An online bookstore. Reads answer at once; everything that changes a cart, an order or the catalogue is a
-command: `202` with an operation to look at, or with `Prefer: wait=N` the outcome itself. Every error is
-problem details (RFC 9457) with a stable `code`."""
+DESCRIPTION = """An online bookstore. Reads answer at once; everything that changes a cart, an order or the catalogue is
+a command: `202` with an operation to look at, or with `Prefer: wait=N` the outcome itself. Every error is problem
+details (RFC 9457) with a stable `code`."""
 
 
 def _static_folder() -> Path:

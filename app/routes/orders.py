@@ -16,7 +16,7 @@ from app.etags import validated
 from app.operations import OperationView
 from app.problems import Problem, invalid
 from app.reads.orders import OrderPage, OrderView, find_changes, list_orders, order_view
-from app.routes.answers import CommandOperation, command, problems
+from app.routes.answers import CommandOperation, KeyedOperation, command, problems
 from app.routes.inputs import (
     Cancellation,
     NewOrder,
@@ -40,12 +40,6 @@ Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Orders on a pag
 PageCursor = Annotated[
     str | None, QueryParameter(name="cursor", description="`next_cursor` of the page before")
 ]
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key", description="Needed: a new one for each order, 1 to 255 printable characters"
-    ),
-]
 LastEventId = Annotated[
     str | None, HeaderParameter(name="Last-Event-ID", description="The id of the last event that was seen")
 ]
@@ -64,13 +58,11 @@ class Orders(Controller):
         "/",
         operation_id="placeOrder",
         status_code=202,
-        operation_class=CommandOperation,
+        operation_class=KeyedOperation,
         summary="Place an order",
         responses=command(OrderView),
     )
-    async def place(
-        self, request: AnyRequest, data: JSONBody[NewOrder], idempotency_key: IdempotencyKey = None
-    ) -> OrderAnswer:
+    async def place(self, request: AnyRequest, data: JSONBody[NewOrder]) -> OrderAnswer:
         """Turns a cart into an order, in the cart's turn: stock is reserved, prices are the catalogue's of that moment.
 
         `out_of_stock`, `cart_empty`, `price_changed` (send `expected_total` to agree) and `not_for_sale` say no.
@@ -140,8 +132,8 @@ class Orders(Controller):
         responses={
             200: ResponseSpec(
                 str,
-                description="One event for each change of state: `id` is the order's rev, `data` {order_id, rev, status, "
-                "at, reason} as JSON",
+                description="One event for each change of state: `id` is the order's rev, `data` is JSON {order_id, "
+                "rev, status, at, reason}",
                 media_type=MEDIA_TYPE,
                 generate_examples=False,
             ),

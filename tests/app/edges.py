@@ -37,9 +37,7 @@ WITHIN_S = 10.0
 def make_edge(endpoint: Endpoint, publisher: Publisher, **changes: Any) -> Edge:
     """An edge whose accounts hash as cheaply as argon2 allows, with an operator."""
     keyring = changes.pop("keyring", None) or Keyring.generate()
-    accounts = Accounts(
-        keyring=keyring, operator_token=OPERATOR, passwords=Passwords(memory_kib=8, passes=1)
-    )
+    accounts = Accounts(keyring=keyring, operator_token=OPERATOR, passwords=Passwords(memory_kib=8, passes=1))
     return Edge(
         publisher=publisher,
         endpoint=endpoint,
@@ -52,7 +50,7 @@ def make_edge(endpoint: Endpoint, publisher: Publisher, **changes: Any) -> Edge:
 
 @asynccontextmanager
 async def serving(edge: Edge, *, listening: bool = True) -> AsyncIterator[AsyncClient]:
-    """A client of that edge, on the loop of the tests; its lifespan runs, and its ears are open unless told otherwise."""
+    """A client of that edge, on the loop of the tests. Its lifespan runs; its ears are open unless told otherwise."""
     app = create_app(edge)
     async with living(app):
         if listening:
@@ -87,7 +85,7 @@ async def living(app: Litestar) -> AsyncIterator[None]:
 async def until(holds: Callable[[], bool]) -> None:
     """Returns once it holds; fails after 10 s."""
     async with asyncio.timeout(WITHIN_S):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - many things become true, few of them tell an Event
             await asyncio.sleep(0.005)
 
 

@@ -12,7 +12,7 @@ AT = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
 def make_order(name: str = "a", *, owner: str | None = None, **fields: Any) -> Order:
     """A placed order of two copies of one title."""
-    order = Order(
+    order: Order = Order(
         id=order_id_of(name),
         sender=f"user:{owner}" if owner else "guest:cart",
         placed_by=name,

@@ -26,7 +26,12 @@ async def test_new_cart(client: AsyncClient) -> None:
     cart_id, token = await guest_cart(client)
     response = await client.get(f"/v1/carts/{cart_id}", headers=token)
     assert response.status_code == 200
-    assert response.json() == {"id": cart_id, "rev": 0, "lines": [], "total": {"amount": 0, "currency": "EUR"}}
+    assert response.json() == {
+        "id": cart_id,
+        "rev": 0,
+        "lines": [],
+        "total": {"amount": 0, "currency": "EUR"},
+    }
     assert await Cart.get_pymongo_collection().count_documents({}) == 0
 
 
@@ -104,7 +109,13 @@ async def test_another_s(client: AsyncClient) -> None:
     _, other = await guest_cart(client)
     ada, bob = await sign_in(client), await sign_in(client, "bob@example.com")
     own = (await client.post("/v1/carts", headers=ada)).json()["id"]
-    for path, headers in [(cart_id, other), (cart_id, ada), (own, bob), (own, {**token, **bob}), (own, STAFF)]:
+    for path, headers in [
+        (cart_id, other),
+        (cart_id, ada),
+        (own, bob),
+        (own, {**token, **bob}),
+        (own, STAFF),
+    ]:
         problem(await client.get(f"/v1/carts/{path}", headers=headers), 404, "not_found")
         problem(await client.delete(f"/v1/carts/{path}", headers=headers), 404, "not_found")
 
@@ -154,7 +165,9 @@ async def test_quantity(client: AsyncClient, quantity: Any) -> None:
     """A quantity is a whole number from 1 to 999; anything else is a 422 that names the field."""
     cart_id, token = await guest_cart(client)
     body = problem(
-        await client.post(f"/v1/carts/{cart_id}/items", json={"isbn": ISBN, "quantity": quantity}, headers=token),
+        await client.post(
+            f"/v1/carts/{cart_id}/items", json={"isbn": ISBN, "quantity": quantity}, headers=token
+        ),
         422,
         "invalid_input",
     )

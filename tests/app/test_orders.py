@@ -87,7 +87,9 @@ async def test_key_required(client: AsyncClient) -> None:
         ({"expected_total": 12}, "expected_total"),
     ],
 )
-async def test_fields(client: AsyncClient, worker: ScriptedWorker, changes: dict[str, Any], field: str) -> None:
+async def test_fields(
+    client: AsyncClient, worker: ScriptedWorker, changes: dict[str, Any], field: str
+) -> None:
     """What can never be an order is a 422 that names the field, before anything is sent."""
     cart_id, token = await guest_cart(client)
     response = await client.post("/v1/orders", json=order_body(cart_id, **changes), headers={**token, **KEY})
@@ -272,7 +274,9 @@ async def test_dispatch(client: AsyncClient, worker: ScriptedWorker) -> None:
         problem(await client.post(target, json=body, headers=ada), 403, "forbidden")
     problem(await client.post(events, json={"status": "lost"}, headers=STAFF), 422, "invalid_input")
     nowhere = order_id_of("none")
-    problem(await client.post(f"/v1/orders/{nowhere}/shipments", json=parcel, headers=STAFF), 404, "not_found")
+    problem(
+        await client.post(f"/v1/orders/{nowhere}/shipments", json=parcel, headers=STAFF), 404, "not_found"
+    )
     problem(
         await client.post(f"/v1/shipments/{nowhere}/events", json={"status": "delivered"}, headers=STAFF),
         404,

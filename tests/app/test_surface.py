@@ -142,7 +142,9 @@ async def test_not_ready(edge: Edge) -> None:
         assert (await client.get("/health/live")).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["quire_edge_watching", "quire_edge_publisher_ready", "process_resident_memory"])
+@pytest.mark.parametrize(
+    "name", ["quire_edge_watching", "quire_edge_publisher_ready", "process_resident_memory"]
+)
 async def test_metrics(client: AsyncClient, name: str) -> None:
     """Prometheus reads the edge's own series and the process's."""
     response = await client.get("/metrics")

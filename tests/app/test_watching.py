@@ -16,7 +16,7 @@ from app.security.capabilities import order_token
 from app.watching import last_event_id
 from broker.connection import connect
 from broker.embedded.server import EmbeddedServer
-from broker.feeds import PENDING_MAX, Feeds, TooManyWatchers, Watch
+from broker.feeds import PENDING_MAX, Feeds, TooManyWatchers
 from broker.messages import (
     SYSTEM,
     BookChanged,
@@ -125,9 +125,14 @@ class Events:
 
 
 @asynccontextmanager
-async def watching(web: AsyncClient, edge: Edge, order: Order, last: str | None = None) -> AsyncIterator[Events]:
+async def watching(
+    web: AsyncClient, edge: Edge, order: Order, last: str | None = None
+) -> AsyncIterator[Events]:
     """Watches an order with its token."""
-    headers = {"Order-Token": order_token(edge.keyring, order.id), **({"Last-Event-ID": last} if last else {})}
+    headers = {
+        "Order-Token": order_token(edge.keyring, order.id),
+        **({"Last-Event-ID": last} if last else {}),
+    }
     async with web.stream("GET", f"/v1/orders/{order.id}/events", headers=headers) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -136,12 +141,20 @@ async def watching(web: AsyncClient, edge: Edge, order: Order, last: str | None 
 
 async def test_history_first(web: AsyncClient, edge: Edge) -> None:
     """A watcher who comes late reads every change from `placed` on, and the stream ends with a terminal state."""
-    order = await move(await move(make_order(), OrderStatus.CONFIRMED), OrderStatus.CANCELLED, "changed my mind")
+    order = await move(
+        await move(make_order(), OrderStatus.CONFIRMED), OrderStatus.CANCELLED, "changed my mind"
+    )
     async with asyncio.timeout(10), watching(web, edge, order) as events:
         first = await events.next()
         assert first == (
             1,
-            {"order_id": order.id, "rev": 1, "status": "placed", "at": "2026-11-02T09:30:00Z", "reason": None},
+            {
+                "order_id": order.id,
+                "rev": 1,
+                "status": "placed",
+                "at": "2026-11-02T09:30:00Z",
+                "reason": None,
+            },
         )
         assert await events.next() is not None
         last = await events.next()
@@ -269,7 +282,9 @@ async def test_book_changes_reach_the_cache(edge: Edge, web: AsyncClient, publis
     await until(lambda: dropped == ["9780306406157"])
 
 
-async def test_unreadable_event(edge: Edge, web: AsyncClient, broker: EmbeddedServer, publisher: Publisher) -> None:
+async def test_unreadable_event(
+    edge: Edge, web: AsyncClient, broker: EmbeddedServer, publisher: Publisher
+) -> None:
     """An event that cannot be read is passed over, and the next one is heard."""
     order = await store(make_order())
     connection = await connect(broker, name="broken")
@@ -286,7 +301,6 @@ async def test_unreadable_event(edge: Edge, web: AsyncClient, broker: EmbeddedSe
 
 async def test_slow_watcher() -> None:
     """A watcher who is behind loses events, knows it, and reads the order again."""
-    watch = Watch("o")
     feeds = Feeds("edge", watchers_max=1)
     with feeds.watch("o") as watch:
         for _ in range(PENDING_MAX):
