@@ -13,7 +13,7 @@ from documents.catalog.books import (
 from documents.catalog.imports import SKIPPED_KEPT_MAX, TEXT_LENGTH_MAX, Import, SkippedRow
 from documents.catalog.isbn import InvalidISBN, isbn13
 from documents.catalog.languages import UnknownLanguage, language_code
-from documents.catalog.words import fold, index_words, query_words
+from documents.catalog.words import fold, index_words, name_key, query_words
 
 __all__ = [
     "LAST_ASCENDING",
@@ -34,5 +34,6 @@ __all__ = [
     "index_words",
     "isbn13",
     "language_code",
+    "name_key",
     "query_words",
 ]

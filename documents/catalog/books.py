@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from documents.actors import Actor
-from documents.catalog.words import fold, index_words
+from documents.catalog.words import fold, index_words, name_key
 from documents.money import Money
 
 # Stand-ins that put titles without a price or a year last in both directions: a keyset page needs a value to
@@ -75,7 +75,7 @@ class SearchKeys(BaseModel):
 
     title: str = ""  # folded
     words: list[str] = []  # of title, subtitle, contributors, subjects and publisher
-    authors: list[str] = []  # folded names of those whose role is author
+    authors: list[str] = []  # one key for each contributor whose role is author, in their order
     subjects: list[str] = []  # codes and names, folded
     price_up: int = LAST_ASCENDING
     price_down: int = LAST_DESCENDING
@@ -92,9 +92,7 @@ class SearchKeys(BaseModel):
         return cls.model_construct(
             title=fold(details.title)[:SORT_TITLE_LENGTH_MAX],
             words=index_words(details.title, details.subtitle, *names, *subjects, details.publisher),
-            authors=list(
-                dict.fromkeys(fold(each.name) for each in details.contributors if each.role == AUTHOR)
-            ),
+            authors=[name_key(each.name) for each in details.contributors if each.role == AUTHOR],
             subjects=list(dict.fromkeys(fold(text) for text in (*codes, *subjects))),
             price_up=LAST_ASCENDING if amount is None else amount,
             price_down=LAST_DESCENDING if amount is None else amount,

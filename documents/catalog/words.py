@@ -20,11 +20,15 @@ def fold(text: str) -> str:
 
 
 def _raw_words(text: str) -> list[str]:
+    return WORD.findall(APOSTROPHES.sub("", _bare(text)))
+
+
+def _bare(text: str) -> str:
     bare = text.casefold()
     if not bare.isascii():  # most titles are, and an import folds a lot of them
         decomposed = unicodedata.normalize("NFKD", bare)
         bare = "".join(char for char in decomposed if not unicodedata.combining(char)).translate(PLAIN)
-    return WORD.findall(APOSTROPHES.sub("", bare))
+    return bare
 
 
 def _join_initials(words: Iterable[str]) -> list[str]:
@@ -47,12 +51,23 @@ def query_words(text: str) -> list[str]:
     return [word[:WORD_LENGTH_MAX] for word in _join_initials(_raw_words(text))]
 
 
+def name_key(name: str) -> str:
+    """A person's name as a key, the same however the initials are set: "J. R. R. Tolkien" is "jrr tolkien"."""
+    return " ".join(query_words(name))
+
+
 def index_words(*texts: str | None) -> list[str]:
-    """The distinct words of all texts, first come first; initials both joined and one by one."""
+    """The distinct words of all texts, first come first.
+
+    Initials stand both joined and one by one, and what an apostrophe joins both joined and apart: readers look for
+    "étranger" as well as for "l'étranger".
+    """
     found: dict[str, None] = {}
     for text in texts:
         if text:
             words = _raw_words(text)
             found.update(dict.fromkeys(words))
             found.update(dict.fromkeys(_join_initials(words)))
+            if APOSTROPHES.search(text):
+                found.update(dict.fromkeys(WORD.findall(APOSTROPHES.sub(" ", _bare(text)))))
     return [word[:WORD_LENGTH_MAX] for word in found][:WORDS_MAX]

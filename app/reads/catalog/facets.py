@@ -28,13 +28,21 @@ SUBJECTS: Pipeline = [
     {"$unwind": "$subjects"},
     {"$group": {"_id": SUBJECT_VALUE, "n": {"$sum": 1}, "name": {"$min": "$subjects.name"}}},
 ]
+# Names that differ in their dots are one author: grouped by key, shown by name.
+AUTHORS: Clause = {"$filter": {"input": "$contributors", "cond": {"$eq": ["$$this.role", "author"]}}}
+AUTHOR_NAMES: Clause = {"$map": {"input": AUTHORS, "in": "$$this.name"}}
 GROUPINGS: dict[str, Pipeline] = {
     "subject": [*SUBJECTS, *_counted(SUBJECTS_MAX)],
     "author": [
-        {"$project": {"contributors": 1}},
-        {"$unwind": "$contributors"},
-        {"$match": {"contributors.role": "author"}},
-        {"$group": {"_id": "$contributors.name", "n": {"$sum": 1}}},
+        {"$project": {"author": {"$zip": {"inputs": ["$search.authors", AUTHOR_NAMES]}}}},
+        {"$unwind": "$author"},
+        {
+            "$group": {
+                "_id": {"$first": "$author"},
+                "n": {"$sum": 1},
+                "shown": {"$min": {"$last": "$author"}},
+            }
+        },
         *_counted(AUTHORS_MAX),
     ],
     "language": [{"$group": {"_id": "$language", "n": {"$sum": 1}}}, *_counted(OTHERS_MAX)],
@@ -59,7 +67,7 @@ async def _group(name: str, clauses: dict[str, Clause]) -> list[FacetValue]:
     others = both(*(clause for each, clause in clauses.items() if each != name))
     match: Pipeline = [{"$match": others}] if others else []
     cursor = await Book.get_pymongo_collection().aggregate([*match, *GROUPINGS[name]])
-    return [FacetValue(each["_id"], each["n"], each.get("name")) for each in await cursor.to_list()]
+    return [FacetValue(each.get("shown", each["_id"]), each["n"], each.get("name")) for each in await cursor.to_list()]
 
 
 async def subjects() -> list[dict[str, Any]]:

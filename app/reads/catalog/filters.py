@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from documents.catalog import InvalidISBN, UnknownLanguage, fold, isbn13, language_code, query_words
+from documents.catalog import InvalidISBN, UnknownLanguage, fold, isbn13, language_code, name_key, query_words
 
 Clause: TypeAlias = dict[str, Any]
 
@@ -61,7 +61,7 @@ class Filters:
         if self.subject is not None:
             found["subject"] = {"search.subjects": fold(self.subject)}
         if self.author is not None:
-            name = fold(self.author) if whole_author else author_pattern(self.author)
+            name = name_key(self.author) if whole_author else author_pattern(self.author)
             found["author"] = {"search.authors": name}
         if self.language is not None:
             found["language"] = _language(self.language)
@@ -86,7 +86,7 @@ def words_clause(words: list[str]) -> Clause:
 
 def author_pattern(name: str) -> Clause | str:
     """One contributor whose name has all of these words, in any order: "Austen" and "austen jane" are Jane Austen."""
-    words = fold(name).split()
+    words = query_words(name)
     if not words:
         return {"$in": []}
     return {"$regex": "^" + "".join(rf"(?=(.* )?{re.escape(word)}( |$))" for word in words)}

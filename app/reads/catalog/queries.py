@@ -17,7 +17,7 @@ from app.reads.catalog.shapes import (
     Suggestions,
     book_view,
 )
-from documents.catalog import Book, fold, index_words, query_words
+from documents.catalog import Book, index_words, name_key, query_words
 
 # How long an answer may be kept. Changes are told by events; these bound what a lost event or an added title costs.
 BOOK_TTL_S = 60.0
@@ -92,7 +92,7 @@ def _effective(sort: str, filters: Filters) -> str:
 async def _is_author(name: str | None) -> bool:
     if name is None:
         return False
-    found = await Book.get_pymongo_collection().find_one({"search.authors": fold(name)}, {"_id": 1})
+    found = await Book.get_pymongo_collection().find_one({"search.authors": name_key(name)}, {"_id": 1})
     return found is not None
 
 
