@@ -1,11 +1,13 @@
 """Acks: a run of finished deliveries of one channel goes back as one `basic.ack multiple`."""
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
+
+from broker.delivery import Delivery
 
 log = structlog.get_logger(__name__)
 
@@ -56,22 +58,19 @@ class AckBook:
     def __init__(self) -> None:
         self._channels: dict[AbstractChannel, Acks] = {}
 
-    def opened(self, raw: AbstractIncomingMessage) -> None:
+    def opened(self, delivery: Delivery) -> None:
         """A delivery arrived."""
-        channel = raw.channel
-        acks = self._channels.get(channel)
+        acks = self._channels.get(delivery.channel)
         if acks is None:
             self._channels = {each: acks for each, acks in self._channels.items() if not each.is_closed}
-            acks = self._channels[channel] = Acks(channel)
-        assert raw.delivery_tag is not None
-        acks.opened(raw.delivery_tag)
+            acks = self._channels[delivery.channel] = Acks(delivery.channel)
+        acks.opened(delivery.tag)
 
-    async def done(self, raws: list[AbstractIncomingMessage]) -> None:
+    async def done(self, deliveries: Iterable[Delivery]) -> None:
         """Acks finished deliveries, channel by channel."""
         by_channel: dict[AbstractChannel, list[int]] = {}
-        for raw in raws:
-            assert raw.delivery_tag is not None
-            by_channel.setdefault(raw.channel, []).append(raw.delivery_tag)
+        for delivery in deliveries:
+            by_channel.setdefault(delivery.channel, []).append(delivery.tag)
         for channel, tags in by_channel.items():
             acks = self._channels.get(channel)
             if acks is not None:

@@ -35,7 +35,7 @@ class Aftermath:
 
     async def settle(self, answers: Sequence[tuple[Delivery, ReceiptRow]], rows: Sequence[Row]) -> None:
         """Acks now; publishes and answers in the background, waiting only while too much of that is under way."""
-        await self._acks.done([delivery.raw for delivery, _ in answers])
+        await self._acks.done(delivery for delivery, _ in answers)
         waiting = [(delivery, receipt) for delivery, receipt in answers if delivery.raw.reply_to]
         if rows or waiting:
             await self._room.acquire()

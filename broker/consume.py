@@ -8,6 +8,7 @@ files the delivery; it cannot fail, because what cannot be decoded is a delivery
 from collections.abc import Callable
 
 from aio_pika.abc import AbstractIncomingMessage
+from aiormq.exceptions import ChannelInvalidStateError
 from faststream import AckPolicy
 from faststream.message import StreamMessage
 from faststream.rabbit import Channel, QueueType, RabbitQueue
@@ -44,7 +45,11 @@ def subscribe(
         description=f"Messages of the group {group.name}",
     )
     async def file(raw: AbstractIncomingMessage) -> None:
-        deliver(receive(group, queue, raw))
+        try:
+            delivery = receive(group, queue, raw)
+        except ChannelInvalidStateError:
+            return  # its channel is closed already: it comes again
+        deliver(delivery)
 
 
 def accept_from_the_first(broker: Broker) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from aio_pika.abc import AbstractIncomingMessage
+from aiormq.abc import AbstractChannel
 
 from broker.messages import MESSAGES, SYSTEM, Envelope, Event, Message, UnknownMessage
 from broker.topology import Group
@@ -33,6 +34,7 @@ class Delivery:
     group: Group
     queue: str
     raw: AbstractIncomingMessage
+    channel: AbstractChannel  # the message's own property raises once the channel is closed
     envelope: Envelope
     message: Message | None
     failure: BaseException | None = None
@@ -47,6 +49,17 @@ class Delivery:
         self.actor = (self.group.name, self.envelope.key)
 
     @property
+    def gone(self) -> bool:
+        """Whether its channel is closed: the broker delivers it again, to whoever owns the queue now."""
+        return self.channel.is_closed
+
+    @property
+    def tag(self) -> int:
+        """Its number on its channel."""
+        assert self.raw.delivery_tag is not None
+        return self.raw.delivery_tag
+
+    @property
     def is_event(self) -> bool:
         """Whether it is a fact that nobody can be told a refusal of; one that ends an operation has its sender."""
         return isinstance(self.message, Event) and self.envelope.operation is None
@@ -58,7 +71,11 @@ class Delivery:
 
 
 def receive(group: Group, queue: str, raw: AbstractIncomingMessage) -> Delivery:
-    """Decodes a delivery. Never raises: what cannot be decoded is a delivery that fails."""
+    """Decodes a delivery. What cannot be decoded is a delivery that fails.
+
+    Raises `ChannelInvalidStateError` where its channel is closed already: it will come again.
+    """
+    channel = raw.channel
     headers = raw.headers
     attempts = headers.get(ATTEMPTS_HEADER, 0)
     first = headers.get(FIRST_FAILED_HEADER)
@@ -71,14 +88,14 @@ def receive(group: Group, queue: str, raw: AbstractIncomingMessage) -> Delivery:
         _require_sound(envelope, raw)
     except (msgspec.DecodeError, Unsound) as error:
         unread = _unreadable(raw)
-        return Delivery(group, queue, raw, unread, None, failure=error, reason="undecodable", **known)
+        return Delivery(group, queue, raw, channel, unread, None, failure=error, reason="undecodable", **known)
     try:
         message = envelope.open(MESSAGES)
         if message.key != envelope.key:
             raise Unsound(f"the envelope is about {envelope.key}, its message about {message.key}")
     except (msgspec.DecodeError, UnknownMessage, Unsound) as error:
-        return Delivery(group, queue, raw, envelope, None, failure=error, reason="undecodable", **known)
-    return Delivery(group, queue, raw, envelope, message, **known)
+        return Delivery(group, queue, raw, channel, envelope, None, failure=error, reason="undecodable", **known)
+    return Delivery(group, queue, raw, channel, envelope, message, **known)
 
 
 def _require_sound(envelope: Envelope, raw: AbstractIncomingMessage) -> None:

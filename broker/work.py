@@ -98,7 +98,7 @@ class Worker:
 
     def deliver(self, delivery: Delivery) -> None:
         """Starts on a delivery; the prefetch bounds how many there are."""
-        self._acks.opened(delivery.raw)
+        self._acks.opened(delivery)
         task = asyncio.create_task(self._work(delivery))
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -122,7 +122,7 @@ class Worker:
     async def _work(self, delivery: Delivery) -> None:
         """Attempts until it is settled, goes to wait, or belongs to somebody else."""
         async with self._room:
-            while not delivery.raw.channel.is_closed:
+            while not delivery.gone:
                 try:
                     await self._attempt(delivery)
                 except (Transient, Fenced) as error:
@@ -218,7 +218,7 @@ class Worker:
             tier=tier.name,
             error=last,
         )
-        while not delivery.raw.channel.is_closed:  # else it is delivered again
+        while not delivery.gone:  # else it is delivered again
             try:
                 await self._publisher.publish_body(
                     delivery.raw.body,
@@ -235,7 +235,7 @@ class Worker:
                 log.warning("message.held", message=delivery.envelope.id, tier=tier.name, error=str(refused))
                 await asyncio.sleep(PAUSE_S)
             else:
-                await self._acks.done([delivery.raw])
+                await self._acks.done([delivery])
                 return
 
     async def _bury(self, delivery: Delivery) -> None:

@@ -32,6 +32,8 @@ from broker.messages import (
 from documents.orders import CANCELLABLE, Order, OrderStatus
 from documents.refusals import NotPermitted
 
+AFTER_SHIPPING = frozenset({OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.REFUNDED})
+
 
 def payment_authorized(order: Order, _event: PaymentAuthorized, desk: Desk) -> Effects:
     """Paid for: confirmed. One that was cancelled meanwhile tells payments again, which voids what was authorised."""
@@ -45,7 +47,7 @@ def payment_authorized(order: Order, _event: PaymentAuthorized, desk: Desk) -> E
 
 def shipment_dispatched(order: Order, event: ShipmentDispatched, desk: Desk) -> Effects:
     """The parcel left: the stock leaves with it, and the payment is captured."""
-    if order.status in (OrderStatus.SHIPPED, OrderStatus.DELIVERED):
+    if order.status in AFTER_SHIPPING:
         return _unchanged(order)
     order.move(OrderStatus.SHIPPED, desk.now)
     order.carrier, order.tracking_number = event.carrier, event.tracking_number
@@ -57,8 +59,8 @@ def shipment_dispatched(order: Order, event: ShipmentDispatched, desk: Desk) -> 
 
 
 def shipment_delivered(order: Order, _event: ShipmentDelivered, desk: Desk) -> Effects:
-    """It arrived."""
-    if order.status is OrderStatus.DELIVERED:
+    """It arrived, maybe after its money was sent back."""
+    if order.status in (OrderStatus.DELIVERED, OrderStatus.REFUNDED):
         return _unchanged(order)
     order.move(OrderStatus.DELIVERED, desk.now)
     return _tell(order, OrderDelivered(**_facts(order)))

@@ -68,7 +68,7 @@ class CommitLoop:
 
     def deliver(self, delivery: Delivery) -> None:
         """Puts a delivery into its mailbox."""
-        self._acks.opened(delivery.raw)
+        self._acks.opened(delivery)
         self.mailboxes.put(delivery)
         if self.mailboxes.ready:
             self._idle.clear()
@@ -79,7 +79,7 @@ class CommitLoop:
             batch = await self.mailboxes.take(self._batch_max)
             self._idle.clear()
             # Deliveries of a channel that is gone come again: working them off would cost, not harm.
-            await self._work([each for each in batch if not each.raw.channel.is_closed])
+            await self._work([each for each in batch if not each.gone])
             if not self.mailboxes.ready:
                 self._idle.set()
 

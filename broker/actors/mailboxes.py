@@ -39,7 +39,7 @@ class Mailboxes:
         One that holds more than `parked_max` has waited long enough: its head is tried a last time, now.
         """
         box = self._waiting.get(delivery.actor)
-        if box is not None and box[0].raw.channel.is_closed:
+        if box is not None and box[0].gone:
             box = self._without_stale(delivery.actor)
         if box is None:
             self._ready.append(delivery)
@@ -86,7 +86,7 @@ class Mailboxes:
 
     def _without_stale(self, actor: Actor) -> deque[Delivery] | None:
         """The mailbox without deliveries of a channel that is gone: the broker delivers them again, in order."""
-        box = deque(each for each in self._waiting.pop(actor) if not each.raw.channel.is_closed)
+        box = deque(each for each in self._waiting.pop(actor) if not each.gone)
         if not box:
             return None
         self._waiting[actor] = box
