@@ -58,8 +58,12 @@ SubjectIs = Annotated[Text, _text("subject", "A subject's code or name")]
 AuthorIs = Annotated[Text, _text("author", "An author's name, or words of it")]
 LanguageIs = Annotated[Text, _text("language", "ISO 639: eng, en or en-US")]
 FormatIs = Annotated[Text, _text("format", "Such as paperback")]
-PriceMin = Annotated[int | None, QueryParameter(name="price_min", ge=0, le=COUNT_MAX, description="Minor units")]
-PriceMax = Annotated[int | None, QueryParameter(name="price_max", ge=0, le=COUNT_MAX, description="Minor units")]
+PriceMin = Annotated[
+    int | None, QueryParameter(name="price_min", ge=0, le=COUNT_MAX, description="Minor units")
+]
+PriceMax = Annotated[
+    int | None, QueryParameter(name="price_max", ge=0, le=COUNT_MAX, description="Minor units")
+]
 Available = Annotated[
     bool | None, QueryParameter(name="available", description="Whether copies can be bought now")
 ]

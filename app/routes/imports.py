@@ -83,10 +83,13 @@ FileName = Annotated[
 ]
 Format = Annotated[
     str | None,
-    QueryParameter(name="format", max_length=20, description="csv or jsonl; else the file name's ending says"),
+    QueryParameter(
+        name="format", max_length=20, description="csv or jsonl; else the file name's ending says"
+    ),
 ]
 Price = Annotated[
-    str | None, QueryParameter(name="price", max_length=40, description="Of rows that name none, such as 12.99")
+    str | None,
+    QueryParameter(name="price", max_length=40, description="Of rows that name none, such as 12.99"),
 ]
 Currency = Annotated[
     str | None, QueryParameter(name="currency", max_length=3, description="Of those prices; the shop's")
@@ -95,7 +98,9 @@ Copies = Annotated[
     int | None,
     QueryParameter(name="stock", ge=0, le=2**31 - 1, description="Copies of titles that were never counted"),
 ]
-Details = Annotated[bool, QueryParameter(name="details", description="Whether to name skipped rows and problems")]
+Details = Annotated[
+    bool, QueryParameter(name="details", description="Whether to name skipped rows and problems")
+]
 
 
 class Imports(Controller):
@@ -225,8 +230,8 @@ async def _send(edge: Edge, commands: Commands, import_id: str, sender: Any) -> 
         raise Problem(
             503,
             "broker_unavailable",
-            f"The broker took {error.confirmed} of {commands.rows} rows and then no more. Send the file again: with the "
-            "same Idempotency-Key nothing is done twice",
+            f"The broker took {error.confirmed} of {commands.rows} rows and then no more. Send the file again: with "
+            "the same Idempotency-Key nothing is done twice",
             {"Retry-After": "5"},
             confirmed=error.confirmed,
             rows=commands.rows,

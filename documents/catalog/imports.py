@@ -23,8 +23,8 @@ class Import(Document):
     """A file whose rows the broker has. `id` is also the correlation id of every command of the run.
 
     `rows` counts the commands, `skipped_count` the rows that gave none; `skipped` names up to `SKIPPED_KEPT_MAX` of
-    them. What became of the commands stands in their receipts. `fingerprint` is a hash of the file and the options, by which
-    the same Idempotency-Key with another file is told.
+    them. What became of the commands stands in their receipts. `fingerprint` is a hash of the file and the options, by
+    which the same Idempotency-Key with another file is told.
     """
 
     id: str  # type: ignore[assignment]

@@ -25,6 +25,7 @@ from ops.imports.report import print_report
 CHUNK_BYTES = 1 << 16
 POLL_EVERY_S = 0.25
 ATTEMPTS_MAX = 5
+RETRY_WAIT_S_MAX = 5.0
 STALLED_S = 120.0  # without a single row that went through: something is wrong that waiting does not mend
 
 
@@ -185,7 +186,7 @@ async def _read(
 def _attempts() -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception_type(_TryAgain),
-        wait=wait_random_exponential(multiplier=0.5, max=5),
+        wait=wait_random_exponential(multiplier=0.5, max=RETRY_WAIT_S_MAX),
         stop=stop_after_attempt(ATTEMPTS_MAX),
         reraise=True,
     )

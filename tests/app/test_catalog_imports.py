@@ -37,7 +37,9 @@ async def worker(broker: EmbeddedServer, database: Database) -> AsyncIterator[No
 async def send(client: AsyncClient, body: bytes, key: str | None = None, **params: Any) -> Any:
     """Posts a file."""
     headers = STAFF | ({"Idempotency-Key": key} if key else {})
-    return await client.post("/v1/imports", content=body, params={"filename": "a.csv"} | params, headers=headers)
+    return await client.post(
+        "/v1/imports", content=body, params={"filename": "a.csv"} | params, headers=headers
+    )
 
 
 async def finished(client: AsyncClient, where: str, within_s: float = WITHIN_S) -> dict[str, Any]:
@@ -72,7 +74,9 @@ async def test_imported(client: AsyncClient, worker: None) -> None:
     assert emma.price is not None
     assert persuasion.price is not None
     assert (emma.price.amount, persuasion.price.amount) == (999, 1250)
-    counted = [(await Stock.get_pymongo_collection().find_one({"_id": isbn(n)}) or {})["on_hand"] for n in (1, 2)]
+    counted = [
+        (await Stock.get_pymongo_collection().find_one({"_id": isbn(n)}) or {})["on_hand"] for n in (1, 2)
+    ]
     assert counted == [3, 7]
 
 
@@ -80,7 +84,9 @@ async def test_twice_changes_nothing(client: AsyncClient, worker: None) -> None:
     """A second run of the same file is a new import whose rows are all unchanged; sold copies do not come back."""
     await finished(client, (await send(client, FEED)).headers["location"])
     sold = {"_id": isbn(1)}
-    await Stock.get_pymongo_collection().update_one(sold, {"$inc": {"on_hand": -1, "available": -1, "rev": 1}})
+    await Stock.get_pymongo_collection().update_one(
+        sold, {"$inc": {"on_hand": -1, "available": -1, "rev": 1}}
+    )
     moved = await Movement.get_pymongo_collection().count_documents({})
     revs = [each["rev"] async for each in Book.get_pymongo_collection().find({})]
     again = await finished(client, (await send(client, FEED)).headers["location"])
@@ -127,7 +133,9 @@ async def test_same_key(client: AsyncClient, worker: None) -> None:
         (b"isbn,title\n", {"filename": "books.xlsx"}, None, "does not say its format"),
     ],
 )
-async def test_unreadable(client: AsyncClient, body: bytes, params: dict[str, str], line: int | None, word: str) -> None:
+async def test_unreadable(
+    client: AsyncClient, body: bytes, params: dict[str, str], line: int | None, word: str
+) -> None:
     """A file that cannot be read as a whole is refused with its line and reason, and nothing of it is taken."""
     said = problem(await send(client, body, **params), 422, "bad_feed")
     assert word in said["detail"]

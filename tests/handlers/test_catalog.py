@@ -7,7 +7,17 @@ import msgspec
 import pytest
 
 from broker.groups import Desk
-from broker.messages import SYSTEM, BookChanged, Contributor, Envelope, PutBook, Sender, SetStock, Subject, pack
+from broker.messages import (
+    SYSTEM,
+    BookChanged,
+    Contributor,
+    Envelope,
+    PutBook,
+    Sender,
+    SetStock,
+    Subject,
+    pack,
+)
 from broker.messages.catalog import BookCommand
 from documents.catalog import Book
 from documents.refusals import BookUnknown, NotPermitted, StockReserved
@@ -33,7 +43,9 @@ def made_stock(**counts: int) -> Stock:
     """A stock as it stands in the database; a fresh one without counts."""
     if not counts:
         return Stock.model_construct(id=ISBN)
-    return Stock.loaded({"id": ISBN, "rev": 1, **counts, "available": counts["on_hand"] - counts.get("reserved", 0)})
+    return Stock.loaded(
+        {"id": ISBN, "rev": 1, **counts, "available": counts["on_hand"] - counts.get("reserved", 0)}
+    )
 
 
 def put(**changes: Any) -> PutBook:
@@ -55,7 +67,12 @@ def test_added() -> None:
     book, stock = fresh(ISBN), made_stock()
     effects = put_book(book, command, desk(command, stock))
     assert (effects.resource, effects.result, effects.messages) == (f"books/{ISBN}", {"change": "added"}, ())
-    assert (book.rev, book.title, book.contributors[0].name, book.subjects[0].code) == (1, "Persuasion", "Jane Austen", "FBC")
+    assert (book.rev, book.title, book.contributors[0].name, book.subjects[0].code) == (
+        1,
+        "Persuasion",
+        "Jane Austen",
+        "FBC",
+    )
     assert book.price is not None
     assert (book.price.amount, book.price.currency) == (999, "EUR")
     assert (stock.on_hand, [move["cause"] for move in stock.movements(NOW)]) == (3, ["m1"])

@@ -67,7 +67,10 @@ async def _group(name: str, clauses: dict[str, Clause]) -> list[FacetValue]:
     others = both(*(clause for each, clause in clauses.items() if each != name))
     match: Pipeline = [{"$match": others}] if others else []
     cursor = await Book.get_pymongo_collection().aggregate([*match, *GROUPINGS[name]])
-    return [FacetValue(each.get("shown", each["_id"]), each["n"], each.get("name")) for each in await cursor.to_list()]
+    return [
+        FacetValue(each.get("shown", each["_id"]), each["n"], each.get("name"))
+        for each in await cursor.to_list()
+    ]
 
 
 async def subjects() -> list[dict[str, Any]]:
