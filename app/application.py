@@ -43,6 +43,7 @@ async def _listening(app: Litestar) -> AsyncGenerator[None, Any]:
     try:
         yield
     finally:
+        edge.feeds.end()
         await edge.listener.close()
 
 

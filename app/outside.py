@@ -7,17 +7,16 @@ from typing import Any, Final
 import structlog
 import uuid_utils
 from litestar import Litestar
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
 CORRELATION_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 UNMATCHED = "(none)"
 
 
@@ -61,9 +60,11 @@ def _correlation_id(headers: list[tuple[bytes, bytes]]) -> str:
 
 
 def _dress(message: Any, correlation_id: str, status: int) -> None:
-    headers = MutableScopeHeaders.from_message(message)
-    headers["X-Correlation-ID"] = correlation_id
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
-    if status >= 400:
-        headers.setdefault("Cache-Control", "no-store")
+    """Adds what is missing; a route's own header of the same name stays."""
+    headers = list(message["headers"])
+    present = {name.lower() for name, _ in headers}
+    headers.append((b"x-correlation-id", correlation_id.encode()))
+    headers += [header for header in HEADERS if header[0] not in present]
+    if status >= 400 and b"cache-control" not in present:
+        headers.append((b"cache-control", b"no-store"))
+    message["headers"] = headers

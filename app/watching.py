@@ -94,7 +94,7 @@ def encode(order_id: str, change: Change) -> bytes:
 async def watch(edge: Edge, order_id: str, seen: int) -> AsyncGenerator[bytes, None]:
     """The events of an order after revision `seen`, until it is over; a comment every 15 s keeps proxies awake.
 
-    Ends at once where the process serves as many watchers as it may: the client comes back.
+    Ends at once where the process serves as many watchers as it may, or stops: the client comes back.
     """
     feed = _Feed(order_id, seen, seen)
     try:
@@ -125,6 +125,8 @@ async def _follow(edge: Edge, hints: Watch, feed: _Feed) -> AsyncGenerator[bytes
         news = await hints.next(edge.heartbeat_s)
         while news is not None and feed.knows(news):
             news = await hints.next(edge.heartbeat_s)
+        if hints.ended:
+            return
         if news is None:
             yield ServerSentEventMessage(data=None, comment="").encode()
         elif news.rev is not None and news.type == RefundRequested.__name__:

@@ -56,6 +56,7 @@ class Watch:
 
     def __init__(self, order_id: str) -> None:
         self.order_id = order_id
+        self.ended = False  # this process stops: its watcher should go, and come back to another
         self._news: asyncio.Queue[News | None] = asyncio.Queue(PENDING_MAX)
 
     def tell(self, news: News | None) -> None:
@@ -90,10 +91,20 @@ class Feeds:
         self._on_book_changed = on_book_changed
         self._watches: dict[str, set[Watch]] = {}
         self.watching = 0
+        self._ending = False
+
+    def end(self) -> None:
+        """Sends every watcher away and takes no more: a server that stops waits for its open answers."""
+        self._ending = True
+        for watch in (each for watches in self._watches.values() for each in watches):
+            watch.ended = True
+            watch.tell(None)
 
     @contextmanager
     def watch(self, order_id: str) -> Iterator[Watch]:
         """A slot for one watcher, given back at the end. Raises `TooManyWatchers`."""
+        if self._ending:
+            raise TooManyWatchers("this process stops")
         if self.watching >= self._watchers_max:
             raise TooManyWatchers(f"{self.watching} clients watch orders here, which is the limit")
         watch = Watch(order_id)

@@ -70,7 +70,9 @@ async def ears(endpoint: Endpoint) -> AsyncIterator[Ears]:
 
 def reply(message_id: str) -> Reply:
     """An answer as a worker gives it."""
-    return Reply(group="carts", message_id=message_id, status="succeeded", fingerprint="f", resource="carts/c", rev=1)
+    return Reply(
+        group="carts", message_id=message_id, status="succeeded", fingerprint="f", resource="carts/c", rev=1
+    )
 
 
 async def answer(speaker: Publisher, ears: Ears, message_id: str) -> None:
@@ -81,7 +83,12 @@ async def answer(speaker: Publisher, ears: Ears, message_id: str) -> None:
 async def change(speaker: Publisher, isbn: str) -> None:
     """A book changes."""
     message = BookChanged(isbn=isbn)
-    fields: dict[str, Any] = {"sender": SYSTEM, "accepted_at": AT, "correlation_id": "c", "data": pack(message)}
+    fields: dict[str, Any] = {
+        "sender": SYSTEM,
+        "accepted_at": AT,
+        "correlation_id": "c",
+        "data": pack(message),
+    }
     envelope = Envelope(id=isbn, type="BookChanged", version=1, key=isbn, **fields)
     await speaker.publish(envelope, *route(message))
 

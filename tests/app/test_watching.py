@@ -270,6 +270,16 @@ async def test_too_many(database: Any, broker: EmbeddedServer, publisher: Publis
             assert await events.next() is not None
 
 
+async def test_stopping(database: Any, broker: EmbeddedServer, publisher: Publisher) -> None:
+    """An edge that stops sends its watchers away at once: they come back to another one."""
+    edge = make_edge(broker, publisher, heartbeat_s=60)
+    order = await store(make_order())
+    async with asyncio.timeout(10), listening(edge) as web, watching(web, edge, order) as events:
+        assert await events.next() is not None
+        edge.feeds.end()
+        assert await events.next() is None
+
+
 async def test_book_changes_reach_the_cache(edge: Edge, web: AsyncClient, publisher: Publisher) -> None:
     """The same ear hears book changes and has the cache forget the title."""
     dropped: list[str] = []
