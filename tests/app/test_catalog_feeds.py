@@ -134,7 +134,7 @@ def test_bad_amounts(text: str, currency: str) -> None:
 
 
 def test_table() -> None:
-    """Our own columns, in any order, with a semicolon or a tab between them, a byte order mark and quoted line breaks."""
+    """Our own columns in any order, semicolons between them, a byte order mark and quoted line breaks."""
     header = "\ufeffTitle;Author;ISBN;Price;Currency;Stock;Subjects;Year"
     text = f'{header}\n"War\nand Peace";Tolstoy, Leo;{isbn(1)};1.50;USD;0;Russia;1869\n'
     command = only(text)
@@ -198,7 +198,7 @@ def test_skipped(fields: str, reason: str) -> None:
 
 
 def test_lines_after_quoted_breaks() -> None:
-    """A row is named by the line that it begins on, also behind fields that span lines; empty and short rows are named."""
+    """A row is named by the line that it begins on, also behind fields that span lines; empty and short ones too."""
     found = rows(f'isbn,title\n{isbn(1)},"a\nb\nc"\nx\n\n{isbn(1)},again\n')
     assert [(each.line, getattr(each, "reason", "")) for each in found] == [
         (2, ""),

@@ -42,10 +42,11 @@ def desk(command: BookCommand, stock: Stock | None = None, sender: Sender = STAF
 def made_stock(**counts: int) -> Stock:
     """A stock as it stands in the database; a fresh one without counts."""
     if not counts:
-        return Stock.model_construct(id=ISBN)
-    return Stock.loaded(
-        {"id": ISBN, "rev": 1, **counts, "available": counts["on_hand"] - counts.get("reserved", 0)}
-    )
+        fresh_stock: Stock = Stock.model_construct(id=ISBN)
+        return fresh_stock
+    available = counts["on_hand"] - counts.get("reserved", 0)
+    stock: Stock = Stock.loaded({"id": ISBN, "rev": 1, **counts, "available": available})
+    return stock
 
 
 def put(**changes: Any) -> PutBook:
