@@ -76,7 +76,9 @@ class Journey:
     async def _buy(self, shopper: Shop, cart_id: str) -> None:
         order = await shopper.order(cart_id, "tok_ok")
         shipping, tax = amount(order["shipping"]), amount(order["tax"])
-        self._tell("order", f"{order['id']}: {amount(order['total'])} with {shipping} shipping, {tax} VAT in it")
+        self._tell(
+            "order", f"{order['id']}: {amount(order['total'])} with {shipping} shipping, {tax} VAT in it"
+        )
         async for change in shopper.events(order["id"]):
             status = change["status"]
             self._tell(status, TOLD[status])
