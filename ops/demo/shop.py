@@ -1,5 +1,6 @@
 """The shop as a client sees it: the HTTP contract, one method a call."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from typing import Any, Self
 import httpx
 
 WAIT = {"Prefer": "wait=20"}
+ASK_AGAIN_S = 0.1
 ADDRESS = {
     "name": "Ada Reader",
     "line1": "Lesegasse 1",
@@ -57,12 +59,17 @@ class Shop:
 
     async def command(self, method: str, path: str, body: Any = None, key: str | None = None) -> Json:
         """A command, waited for; its operation, succeeded. Raises `Refused` for a rejected one."""
-        operation = await self.call(
-            method, path, body, **WAIT, **{"Idempotency-Key": key or secrets.token_hex(8)}
-        )
-        while operation["status"] == "pending":
-            operation = await self.call("GET", f"/operations/{operation['id']}")
-        return operation
+        headers = {**WAIT, "Idempotency-Key": key or secrets.token_hex(8)}
+        operation = await self.call(method, path, body, **headers)
+        return operation if operation["status"] != "pending" else await self.over(operation["id"])
+
+    async def over(self, operation_id: str) -> Json:
+        """An operation once it is over, however it ended."""
+        while True:
+            operation = await self.call("GET", f"/operations/{operation_id}")
+            if operation["status"] != "pending":
+                return operation
+            await asyncio.sleep(ASK_AGAIN_S)
 
     async def register(self, email: str, password: str, name: str) -> Json:
         """A new account."""
