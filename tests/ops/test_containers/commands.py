@@ -11,19 +11,23 @@ from tests.ops.test_containers.composed import ROOT
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """How a command ended, and all that it said."""
 
     returncode: int
-    stderr: str
+    said: str
 
 
 async def run(command: tuple[str, ...], environment: Mapping[str, str]) -> Done:
     """Runs one command as a container would: with nothing of this process's environment but PATH."""
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, env={"PATH": os.environ["PATH"], **environment}, stderr=asyncio.subprocess.PIPE
+        *command,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
-    _, errors = await process.communicate()
-    return Done(process.returncode or 0, errors.decode())
+    said, _ = await process.communicate()
+    return Done(process.returncode or 0, said.decode())
 
 
 def python(command: list[str]) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ everything else (commands, environments, health checks, configuration files) is 
 """
 
 import asyncio
-import json
 import os
 import secrets
 import shutil
@@ -18,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
@@ -38,20 +36,8 @@ from tests.ops.test_containers.composed import (
 from tests.ops.test_containers.conftest import READY_WITHIN_S, Node
 
 QUIRE = (sys.executable, "-c", "from ops.cli import main; main()")
+BOOKS = ROOT / "ops" / "demo_catalogue" / "books.jsonl"
 POLL_S = 0.2
-ISBN = "9786900000005"
-ORDER = {
-    "email": "ada@example.org",
-    "shipping_method": "standard",
-    "payment": {"token": "tok_ok"},
-    "shipping_address": {
-        "name": "Ada",
-        "line1": "1 Mill Lane",
-        "city": "Cambridge",
-        "postal_code": "CB2 1RX",
-        "country": "GB",
-    },
-}
 MEMORY_UNITS = {"M": 1 << 20, "G": 1 << 30}
 
 
@@ -62,8 +48,7 @@ class Stack:
     services: dict[str, Any]
     environments: dict[str, dict[str, str]]
     processes: dict[str, Child]
-    url: str
-    token: str
+    tools: dict[str, str]
 
 
 @asynccontextmanager
@@ -77,38 +62,35 @@ async def up(node: Node, mongo: str, cache: str, folder: Path) -> AsyncIterator[
         "mongo:27017": mongo,
         "redis://redis:6379/0": cache,
         "mail:1025": f"127.0.0.1:{free_port()}",
+        "http://edge:8000": f"http://127.0.0.1:{port}",
     }
-    services = {
-        name: each
-        for name, each in compose(values)["services"].items()
-        if is_ours(each) and each["restart"] == "unless-stopped"
-    }
-    assert set(services) == {"edge", *(group.name for group in GROUPS)}
+    ours = {name: each for name, each in compose(values)["services"].items() if is_ours(each)}
     environments: dict[str, dict[str, str]] = {}
+    for name, service in ours.items():
+        given = {
+            **image_environment(),
+            **service.get("environment", {}),
+            "QUIRE_DATA": str(folder / name / "data"),
+        }
+        for there, here in local.items():
+            given = {key: value.replace(there, here) for key, value in given.items()}
+        environments[name] = {
+            **given,
+            "PATH": os.environ["PATH"],
+            "QUIRE_PORT": port,
+            "PYTHONPATH": str(ROOT),
+        }
+    services = {name: each for name, each in ours.items() if each["restart"] == "unless-stopped"}
+    assert set(services) == {"edge", *(group.name for group in GROUPS)}
     async with AsyncExitStack() as stack:
         processes = {}
         for name, service in services.items():
-            given = {
-                **image_environment(),
-                **service["environment"],
-                "QUIRE_DATA": str(folder / name / "data"),
-            }
-            for there, here in local.items():
-                given = {key: value.replace(there, here) for key, value in given.items()}
-            environments[name] = {
-                **given,
-                "PATH": os.environ["PATH"],
-                "QUIRE_PORT": port,
-                "PYTHONPATH": str(ROOT),
-            }
             words = [{"0.0.0.0": "127.0.0.1", "8000": port}.get(word, word) for word in service["command"]]  # noqa: S104 - replaced
             (folder / name).mkdir()
             child = await Child.start(name, (*QUIRE, *words), folder / name, env=environments[name])
             stack.push_async_callback(child.stop)
             processes[name] = child
-        yield Stack(
-            services, environments, processes, f"http://127.0.0.1:{port}", values["QUIRE_OPERATOR_TOKEN"]
-        )
+        yield Stack(services, environments, processes, environments["tools"])
 
 
 async def unwell(stack: Stack) -> dict[str, str]:
@@ -119,16 +101,17 @@ async def unwell(stack: Stack) -> dict[str, str]:
         for name in names
     ]
     return {
-        name: done.stderr
+        name: done.said
         for name, done in zip(names, await asyncio.gather(*checks), strict=True)
         if done.returncode
     }
 
 
+@pytest.mark.timeout(300)  # eight processes and three servers start for it
 async def test_everything_that_compose_starts_works_together(
     node: Node, mongo: str, cache: str, tmp_path: Path
 ) -> None:
-    """Edge and workers become healthy by their own checks, and a purchase goes all the way.
+    """Edge and workers become healthy by their own checks; the tools bring books in and play a whole journey.
 
     Each keeps within its memory, writes nothing outside the database, and ends by itself when it is told to; a group
     whose worker is gone is found by its check.
@@ -141,7 +124,11 @@ async def test_everything_that_compose_starts_works_together(
                 assert not ended, (tmp_path / ended[0] / f"{ended[0]}.log").read_text()
                 assert all(wrong.values()), "an unhealthy service says what is wrong"
                 await asyncio.sleep(POLL_S)
-        assert await bought(stack) == "confirmed"
+        feed = tmp_path / "books.jsonl"
+        feed.write_text("".join(BOOKS.read_text().splitlines(keepends=True)[:20]))
+        for words in (["import", str(feed)], ["demo"]):
+            done = await run((*QUIRE, *words), stack.tools)
+            assert done.returncode == 0, done.said
         for name, child in stack.processes.items():
             used = tree_bytes(child.pid)
             assert used < memory_limit(stack.services[name]), f"{name} uses {used >> 20} MB"
@@ -154,39 +141,6 @@ async def test_everything_that_compose_starts_works_together(
     assert set(statuses.values()) == {0}, statuses
     written = list(tmp_path.rglob("data"))
     assert written == []
-
-
-async def bought(stack: Stack) -> str:
-    """The status of an order that went through every group, once it is no longer only placed."""
-    staff = {"Authorization": f"Bearer {stack.token}", "Prefer": "wait=20"}
-    book = {"title": "A title", "price": {"amount": 1299, "currency": "EUR"}}
-    async with httpx.AsyncClient(base_url=f"{stack.url}/v1", timeout=30) as client:
-
-        async def send(method: str, path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
-            answer = await client.request(method, path, json=body, headers=headers)
-            assert answer.status_code == 200, answer.text
-            result: dict[str, Any] = answer.json()["result"]
-            return result
-
-        await send("PUT", f"/books/{ISBN}", book, **staff)
-        await send("PUT", f"/books/{ISBN}/stock", {"on_hand": 3}, **staff)
-        cart = (await client.post("/carts")).json()
-        guest = {"Cart-Token": cart["token"], "Prefer": "wait=20"}
-        await send("POST", f"/carts/{cart['id']}/items", {"isbn": ISBN, "quantity": 2}, **guest)
-        order = await send(
-            "POST",
-            "/orders",
-            {**ORDER, "cart_id": cart["id"]},
-            **guest,
-            **{"Idempotency-Key": secrets.token_hex(16)},
-        )
-        token = {"Order-Token": order["token"]}
-        async with asyncio.timeout(READY_WITHIN_S):
-            async with client.stream("GET", f"/orders/{order['id']}/events", headers=token) as events:
-                async for line in events.aiter_lines():
-                    if line.startswith("data:") and (status := json.loads(line[5:])["status"]) != "placed":
-                        return str(status)
-    raise AssertionError("the order's events ended before it was confirmed")
 
 
 def tree_bytes(pid: int) -> int:

@@ -64,7 +64,7 @@ async def test_the_replica_set_is_founded_once(mongo: str) -> None:
     name, _ = service["command"]
     for _ in range(2):
         done = await run((*python(service["entrypoint"]), name, mongo), {})
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.said
     with MongoClient[dict[str, Any]](f"mongodb://{mongo}/?replicaSet={name}") as client:
         assert client.admin.command("replSetGetConfig")["config"]["version"] == 1
         assert client.admin.command("hello")["isWritablePrimary"]
