@@ -34,9 +34,9 @@ class Edge:
     """The parts that every route may ask for, by name.
 
     `database` is initialised (Beanie) and `publisher` started by whoever makes the edge, and closed by them; the
-    consuming connection is the edge's own. `name` names its queues, so no two processes may share one. A server that is
-    asked to stop calls `feeds.end()` first: it would wait for open event streams otherwise. `probes` are asked for /health/ready; the name of one that the edge cannot
-    do without stands in `needs`.
+    consuming connection is the edge's own. `name` names its queues, so no two processes may share one. `probes` are
+    asked for /health/ready; the name of one that the edge cannot do without stands in `needs`. Whoever stops a server
+    calls `feeds.end()` first: it would wait for open event streams otherwise.
     """
 
     publisher: Publisher

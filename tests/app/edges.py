@@ -32,6 +32,7 @@ PASSWORD = "correct horse battery"
 ISBN = "9780306406157"
 HOME = {"name": "Ada", "line1": "1 Main St", "city": "London", "postal_code": "W1", "country": "GB"}
 WITHIN_S = 10.0
+WAIT = {"Prefer": "wait=10"}
 
 
 def make_edge(endpoint: Endpoint, publisher: Publisher, **changes: Any) -> Edge:
@@ -217,3 +218,12 @@ def order_body(cart_id: str, **changes: Any) -> dict[str, Any]:
         "payment": {"token": "tok_ok"},
         **changes,
     }
+
+
+async def add(
+    client: AsyncClient, cart_id: str, headers: dict[str, str], quantity: int = 1, isbn: str = ISBN
+) -> Response:
+    """Asks for copies of a title."""
+    return await client.post(
+        f"/v1/carts/{cart_id}/items", json={"isbn": isbn, "quantity": quantity}, headers=headers
+    )
