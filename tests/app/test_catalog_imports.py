@@ -168,7 +168,7 @@ async def test_broker_away(client: AsyncClient, edge: Edge) -> None:
 
 
 async def test_ten_thousand(client: AsyncClient, edge: Edge, worker: None, database: Database) -> None:
-    """10,000 real books: 9,277 titles, 723 rows named, within a minute on a busy machine; a second run changes none of them."""
+    """10,000 real books: 9,277 titles and 723 rows named, within a minute; a second run changes nothing."""
     body = goodbooks_path().read_bytes()
     began = time.monotonic()
     first = await send(client, body, price="12.99", stock=20)
