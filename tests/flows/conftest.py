@@ -36,8 +36,8 @@ async def instance(
 
 
 @pytest.fixture(scope="module")
-async def database_name(mongod: Mongod) -> AsyncIterator[str]:
-    """A database of these tests' own, dropped afterwards."""
+async def database_name(node: RabbitMQ | None, mongod: Mongod) -> AsyncIterator[str]:
+    """A database for these tests on this broker, dropped afterwards."""
     name = f"flow_{secrets.token_hex(6)}"
     yield name
     async with AsyncMongoClient[dict[str, object]](mongod.url) as client:
