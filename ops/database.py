@@ -56,7 +56,7 @@ async def prepare(database: Database) -> None:
         name: str = getattr(document.Settings, "name")  # noqa: B009 - each declares its own Settings class
         if name not in there:
             try:
-                await database.create_collection(name)
+                await database.create_collection(name, check_exists=False)
             except OperationFailure as error:
                 if error.code != 48:  # NamespaceExists: another process was faster
                     raise
