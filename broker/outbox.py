@@ -147,7 +147,7 @@ class Outbox:
             except (BrokerUnavailable, OutcomeUnknown) as error:
                 log.warning("outbox.later", message_id=row["message_id"], type=row["type"], error=str(error))
                 return False
-            except Unroutable as error:
+            except (Unroutable, TypeError, ValueError) as error:  # the latter two: what AMQP cannot encode
                 log.error("outbox.refused", message_id=row["message_id"], type=row["type"], error=str(error))
                 return False
             return True

@@ -22,6 +22,8 @@ from broker.topology import MESSAGE_BYTES_MAX
 log = structlog.get_logger(__name__)
 
 CONFIRM_TIMEOUT_S = 5.0
+# What aio-pika and aiormq raise for a connection or channel that breaks; "closed" is a RuntimeError of theirs.
+BROKEN = (AMQPError, ConnectionError, RuntimeError)
 
 
 class BrokerUnavailable(Exception):
@@ -144,7 +146,7 @@ class Publisher:
             raise BrokerUnavailable(f"the broker refused {type} {message_id}: its queue is full") from error
         except TimeoutError as error:
             raise OutcomeUnknown(f"no confirm for {type} {message_id} within {self._timeout_s} s") from error
-        except (AMQPError, ConnectionError, asyncio.CancelledError) as error:
+        except (*BROKEN, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
             raise OutcomeUnknown(f"the connection broke before {type} {message_id} was confirmed") from error
@@ -178,5 +180,5 @@ class Publisher:
                     queue,
                     mandatory=False,
                 )
-        except (AMQPError, ConnectionError, TimeoutError) as error:
+        except (*BROKEN, TimeoutError) as error:
             log.info("reply.lost", message_id=message_id, error=str(error))

@@ -62,8 +62,9 @@ class Runtime:
         tiers: tuple[RetryTier, ...] = RETRY_TIERS,
         in_place_limit_s: float = IN_PLACE_LIMIT_S,
         relay_every_s: float = RELAY_EVERY_S,
+        publisher: Publisher | None = None,
     ) -> None:
-        self.publisher = Publisher(endpoint, name=f"{name} publishes")
+        self.publisher = publisher or Publisher(endpoint, name=f"{name} publishes")
         self._broker = Broker(endpoint, name=f"{name} consumes", logger=None, apply_types=False)
         self._acks = AckBook()
         self._outbox = Outbox(self.publisher)

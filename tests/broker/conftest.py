@@ -1,10 +1,12 @@
 """The heart's tests run on the embedded broker and on a real RabbitMQ, always with a real mongod."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
+import structlog
 from beanie import init_beanie
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
@@ -17,6 +19,19 @@ from documents import DOCUMENTS
 from ops.database import open_database
 from ops.servers import Mongod, RabbitMQ
 from tests.broker.house import TIERS, Database, House
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """One line a log: tracebacks with every local variable take seconds, in the loop that is under test."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.ExceptionRenderer(),
+            structlog.processors.JSONRenderer(default=str),
+        ]
+    )
+
 
 GUARDED = {"carts", "orders", "stock", "movements", "receipts", "outbox", "books", "payments"}
 WRITES = {"insert", "update", "delete", "findAndModify"}
@@ -113,8 +128,8 @@ async def endpoint(shop_url: str | None) -> AsyncIterator[Endpoint]:
     if shop_url is not None:
         connection = await connect(shop_url, name="purge")
         channel = await connection.channel()
-        for spec in queues(TIERS):
-            await (await channel.get_queue(spec.name, ensure=False)).purge()
+        found = [await channel.get_queue(spec.name, ensure=False) for spec in queues(TIERS)]
+        await asyncio.gather(*(queue.purge() for queue in found))
         await connection.close()
         yield shop_url
         return

@@ -202,7 +202,7 @@ def test_repeats_and_late_comers_are_absorbed(before: tuple[Message, ...], messa
 
 
 def test_a_confirmed_order_of_which_the_gateway_knows_no_charge_is_cancelled() -> None:
-    """It said first that it holds the money and then that it knows of none: no order stays confirmed without payment."""
+    """It said first that it holds the money, then that it knows of none: nothing stays confirmed without payment."""
     shop = Shop(AUTHORIZED)
     only(shop(EXPIRED), OrderCancelled)
     assert shop.counts == (5, 0, 5)

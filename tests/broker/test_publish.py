@@ -1,0 +1,214 @@
+"""Publishing: the four ways in which it can fail, told apart, within a bound."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from yarl import URL
+
+from broker.connection import Endpoint
+from broker.embedded import EmbeddedServer
+from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Publisher, Unroutable
+from broker.topology import EVENTS_EXCHANGE
+from ops.servers import RabbitMQ
+from tests.broker.house import House, until
+
+
+class Wire:
+    """A TCP proxy that can be cut and mended."""
+
+    def __init__(self, url: str) -> None:
+        self.target = URL(url)
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """The address of this end."""
+        return str(self.target.with_port(self.port))
+
+    async def mend(self) -> None:
+        """Takes connections, on the same port as before."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Ends every connection and takes no more."""
+        assert self._server is not None
+        self._server.close()
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        away, there = await asyncio.open_connection(self.target.host, self.target.port)
+        self._writers |= {writer, there}
+        await asyncio.gather(_pump(reader, there), _pump(away, writer))
+        self._writers -= {writer, there}
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def publishing(endpoint: Endpoint, timeout_s: float = 5.0) -> AsyncIterator[Publisher]:
+    """A publisher of its own."""
+    publisher = Publisher(endpoint, name="publisher", timeout_s=timeout_s)
+    await publisher.start()
+    try:
+        yield publisher
+    finally:
+        await publisher.close()
+
+
+async def say(
+    publisher: Publisher, queue: str, exchange: str = "", message_id: str = "m", size: int = 2
+) -> None:
+    """Publishes to a queue by its name."""
+    await publisher.publish_body(
+        b"x" * size, exchange, queue, message_id=message_id, type="T", correlation_id="c"
+    )
+
+
+async def test_what_no_queue_takes_is_unroutable(house: House) -> None:
+    """Named, although the broker acks it; and where nobody need take it, it is no error."""
+    with pytest.raises(Unroutable, match="nowhere"):
+        await say(house.publisher, "nowhere")
+    await house.publisher.publish_body(
+        b"{}", EVENTS_EXCHANGE, "BookChanged.1", message_id="m", type="T", correlation_id="c", mandatory=False
+    )
+    await say(house.publisher, "payments.dead")
+
+
+async def test_an_exchange_that_is_not_there_is_told_and_the_publisher_recovers(house: House) -> None:
+    """The broker closes the channel; the next publish finds a new one."""
+    with pytest.raises((Unroutable, OutcomeUnknown, BrokerUnavailable)):
+        await say(house.publisher, "x", exchange="quire.never")
+
+    async def works() -> bool:
+        try:
+            await say(house.publisher, "payments.dead")
+        except (OutcomeUnknown, BrokerUnavailable):
+            return False
+        return True
+
+    await until(works, "the publisher to recover")
+
+
+async def test_a_full_queue_is_unavailable_and_nothing_was_accepted(house: House) -> None:
+    """reject-publish: what the broker refused it has not kept."""
+    channel = await house.channel()
+    arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    full = await channel.declare_queue("full", exclusive=True, arguments=arguments)
+    await say(house.publisher, "full", message_id="first")
+    with pytest.raises(BrokerUnavailable, match="full"):
+        await say(house.publisher, "full", message_id="second")
+    kept = await full.get()
+    assert kept is not None
+    assert kept.message_id == "first"
+    assert await full.get(fail=False) is None
+
+
+async def test_two_of_one_id_are_told_apart(house: House) -> None:
+    """The relay may send what the worker sends: each learns what became of its own."""
+    outcomes = await asyncio.gather(
+        say(house.publisher, "nowhere", message_id="same"),
+        say(house.publisher, "payments.dead", message_id="same"),
+        say(house.publisher, "nowhere", message_id="same"),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [Unroutable, type(None), Unroutable]
+
+
+async def test_a_body_beyond_the_limit_never_leaves(house: House) -> None:
+    """1 MiB; the connection is not disturbed."""
+    with pytest.raises(MessageTooLarge):
+        await say(house.publisher, "payments.dead", size=(1 << 20) + 1)
+    await say(house.publisher, "payments.dead", size=1 << 20)
+
+
+async def test_a_broker_that_is_gone_is_unavailable_at_once(house: House) -> None:
+    """No waiting for a confirm that nobody can send; nothing was accepted."""
+    if isinstance(house.endpoint, EmbeddedServer):
+        await house.endpoint.stop()
+        publisher = house.publisher
+    else:
+        wire = Wire(str(house.endpoint))
+        await wire.mend()
+        publisher = Publisher(wire.url, name="wired")
+        await publisher.start()
+        await wire.cut()
+
+    async def noticed() -> bool:
+        return not publisher.ready
+
+    await until(noticed, "the loss to be noticed")
+    began = time.monotonic()
+    with pytest.raises(BrokerUnavailable):
+        await say(publisher, "payments.dead")
+    assert time.monotonic() - began < 0.5
+    await publisher.close()
+
+
+async def test_a_publisher_comes_back_by_itself(rabbit_shop: str) -> None:
+    """Cut in the middle of publishing: each is confirmed, unavailable or unknown, and then it works again."""
+    wire = Wire(rabbit_shop)
+    await wire.mend()
+    async with publishing(wire.url, timeout_s=2.0) as publisher:
+        sending = [
+            asyncio.create_task(say(publisher, "payments.dead", message_id=f"m{n}")) for n in range(300)
+        ]
+        await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+        await wire.cut()
+        outcomes = await asyncio.gather(*sending, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} <= {type(None), OutcomeUnknown, BrokerUnavailable}
+        await wire.mend()
+
+        async def ready() -> bool:
+            return publisher.ready
+
+        await until(ready, "the connection to come back")
+        await say(publisher, "payments.dead")
+    await wire.cut()
+
+
+async def test_a_confirm_that_does_not_come_is_an_unknown_outcome_within_the_limit(
+    rabbitmq: RabbitMQ, rabbit_shop: str
+) -> None:
+    """Under a memory alarm RabbitMQ reads no publisher: bounded, unknown, and the same publisher works afterwards."""
+    async with publishing(rabbit_shop, timeout_s=0.5) as publisher:
+        before = await rabbitmq.ctl("eval", "vm_memory_monitor:get_vm_memory_high_watermark().")
+        await rabbitmq.ctl("set_vm_memory_high_watermark", "0.00001")
+        try:
+
+            async def blocked() -> bool:
+                began = time.monotonic()
+                try:
+                    await say(publisher, "payments.dead")
+                except OutcomeUnknown:
+                    assert time.monotonic() - began < 2
+                    return True
+                return False
+
+            await until(blocked, "an unknown outcome")
+        finally:
+            await rabbitmq.ctl("set_vm_memory_high_watermark", before.strip())
+
+        async def works() -> bool:
+            try:
+                await say(publisher, "payments.dead", message_id="after")
+            except (OutcomeUnknown, BrokerUnavailable):
+                return False
+            return True
+
+        await until(works, "publishing after the alarm")
