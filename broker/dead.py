@@ -44,8 +44,10 @@ def dead_headers(delivery: Delivery, at: datetime) -> dict[str, Any]:
     text = f"{type(error).__name__}: {error}" if error is not None else "unknown"
     size = len(delivery.raw.body)
     cut = {BYTES: size} if size > LETTER_BYTES_MAX else {}
+    past = delivery.replay.told if delivery.replay is not None else {}
     return {
         **cut,
+        **past,
         ORIGIN: delivery.queue,
         REASON: delivery.reason,
         ERROR: text[:ERROR_LENGTH_MAX],

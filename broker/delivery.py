@@ -9,6 +9,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from aiormq.abc import AbstractChannel
 
 from broker.messages import MESSAGES, SYSTEM, Envelope, Event, Message, UnknownMessage
+from broker.replays import Replay
 from broker.topology import Group
 from documents.actors import utc_now
 
@@ -41,6 +42,7 @@ class Delivery:
     reason: str = ""
     attempts: int = 0
     first_failed_at: str | None = None
+    replay: Replay | None = None
     due: float = 0.0  # event-loop time before which it is not tried again (in place)
     give_up_at: float | None = None
     actor: tuple[str, str] = field(init=False)
@@ -82,6 +84,7 @@ def receive(group: Group, queue: str, raw: AbstractIncomingMessage) -> Delivery:
     known: dict[str, Any] = {
         "attempts": attempts if isinstance(attempts, int) else 0,
         "first_failed_at": str(first) if first else None,
+        "replay": Replay.read(headers),
     }
     try:
         envelope = Envelope.from_bytes(raw.body)

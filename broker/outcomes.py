@@ -8,6 +8,7 @@ from broker.dead import dead_letter, failure_problem
 from broker.delivery import Delivery
 from broker.groups import Effects, Follow
 from broker.outbox import Row, follow_up, row_of
+from broker.replays import Replay
 from documents.actors import Actor
 from documents.operations import RECEIPT_LIFETIME, Outcome, receipt_id
 from documents.refusals import Refusal
@@ -22,6 +23,8 @@ class TooOld(Exception):
 def refuse_expired(delivery: Delivery, now: datetime) -> None:
     """Fails a delivery whose receipt, if there was one, may be gone already."""
     accepted_at = delivery.envelope.accepted_at
+    if delivery.replay is not None and delivery.replay.forced:
+        return  # somebody looked, and says that it was not
     if delivery.failure is None and now - accepted_at > RECEIPT_LIFETIME:
         delivery.fail(
             "expired", TooOld(f"accepted at {accepted_at.isoformat()}, receipts are kept {RECEIPT_LIFETIME}")
@@ -53,9 +56,23 @@ def blank_receipt(delivery: Delivery, now: datetime) -> ReceiptRow:
     }
 
 
+def supersede(receipt: ReceiptRow, failed: ReceiptRow, replay: Replay) -> None:
+    """Lets a receipt take the place of the failed one; see `insert_receipts` for how it is guarded."""
+    receipt["replay"] = replay.id
+    receipt["supersedes"] = failed["at"]
+    receipt["failed_rev"] = failed.get("rev")
+
+
 def key_of(delivery: Delivery) -> str:
     """The receipt's id."""
     return receipt_id(delivery.group.name, delivery.envelope.id)
+
+
+def replayed_before(delivery: Delivery) -> str | None:
+    """The id of the receipt of the message that went before it in the same replay."""
+    if delivery.replay is None or delivery.replay.after is None:
+        return None
+    return receipt_id(delivery.group.name, delivery.replay.after)
 
 
 def succeed(receipt: ReceiptRow, effects: Effects, rev: int | None = None) -> None:

@@ -29,9 +29,11 @@ from broker.outcomes import (
     refuse_expired,
     reject,
     succeed,
+    supersede,
 )
 from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher, Unroutable
 from broker.retry import Delayed
+from broker.superseding import supersedes
 from broker.topology import RETRY_TIERS, RetryTier
 from broker.units import GroupCommit, Unit
 from documents.actors import Actor, utc_now
@@ -157,9 +159,10 @@ class Worker:
             await self._bury(delivery)
             return
         # A second delivery, or a copy whose original may have been worked off after all.
-        again = delivery.raw.redelivered or delivery.attempts > 0
-        if again and (receipt := await self._known(delivery)) is not None:
-            await self._aftermath.settle([(delivery, receipt)], [])
+        again = delivery.raw.redelivered or delivery.attempts > 0 or delivery.replay is not None
+        known = await self._known(delivery) if again else None
+        if known is not None and not supersedes(delivery, known):
+            await self._aftermath.settle([(delivery, known)], [])
             return
         handler = self._group.handlers.get(type(delivery.message))
         if handler is None:
@@ -167,16 +170,23 @@ class Worker:
         for left in reversed(range(FENCED_MAX)):
             work = Work(delivery.envelope, utc_now(), self._terms, self._commits)
             try:
-                await self._decide(handler(delivery.message, work), delivery, work)
+                await self._decide(handler(delivery.message, work), delivery, work, known)
             except Fenced:
                 if not left:
                     raise
             else:
                 return
 
-    async def _decide(self, handling: Awaitable[Effects], delivery: Delivery, work: Work) -> None:
-        """Awaits the handler and commits what it decided, in one transaction with its receipt."""
+    async def _decide(
+        self, handling: Awaitable[Effects], delivery: Delivery, work: Work, failed: ReceiptRow | None
+    ) -> None:
+        """Awaits the handler and commits what it decided, in one transaction with its receipt.
+
+        `failed` is the receipt that a replay may supersede.
+        """
         receipt = blank_receipt(delivery, work.now)
+        if delivery.replay is not None and failed is not None:
+            supersede(receipt, failed, delivery.replay)
         rows: list[Row] = []
         changed: tuple[Actor, ...] = ()
         try:
@@ -210,7 +220,8 @@ class Worker:
         attempts = delivery.attempts + 1
         first = delivery.first_failed_at or utc_now().isoformat()
         last = f"{type(error).__name__}: {error}"[:LAST_ERROR_LENGTH_MAX]
-        headers = {ATTEMPTS_HEADER: attempts, FIRST_FAILED_HEADER: first, LAST_ERROR_HEADER: last}
+        past = delivery.replay.headers if delivery.replay is not None else {}
+        headers = {**past, ATTEMPTS_HEADER: attempts, FIRST_FAILED_HEADER: first, LAST_ERROR_HEADER: last}
         log.info(
             "message.later",
             message=delivery.envelope.id,
@@ -242,6 +253,9 @@ class Worker:
         """The receipt says failed, and the letter leaves with it."""
         now = utc_now()
         receipt = blank_receipt(delivery, now)
+        known = await self._known(delivery) if delivery.replay is not None else None
+        if delivery.replay is not None and known is not None and supersedes(delivery, known):
+            supersede(receipt, known, delivery.replay)
         row = fail(receipt, delivery, now)
         await self._commit(delivery, receipt, [row])
 

@@ -34,13 +34,16 @@ class Receipt(Document):
     sender: str = ""
     fingerprint: str = ""
     resource: str | None = None  # e.g. "carts/3f…": what the operation is about
-    rev: int | None = None  # of the actor after the effect
+    rev: int | None = None  # of the actor after the effect; of a failed one, when it failed (None: not known)
     result: dict[str, Any] | None = None  # a small note of the handler ("added", "unchanged", …)
     problem: dict[str, Any] | None = None  # {"code", "detail", …} of a rejection or failure
     operation: str | None = None  # id of the receipt whose operation this one ended
     correlation_id: str = ""
     causation_id: str | None = None
     attempts: int = 1
+    replay: str | None = None  # the run in which this outcome took the place of a failure
+    supersedes: datetime | None = None  # when that failure was
+    failed_rev: int | None = None  # of the actor at that failure
     accepted_at: datetime
     at: datetime  # when it was processed; the database drops it RECEIPT_LIFETIME later
 

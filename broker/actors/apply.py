@@ -22,7 +22,9 @@ from broker.outcomes import (
     succeed,
 )
 from documents.actors import Actor
+    supersede,
 from documents.refusals import Refusal, UnknownActor
+from broker.superseding import moved_on, supersedes
 from documents.stock import Stock
 from documents.terms import Terms
 
@@ -81,9 +83,9 @@ def apply(
     decided = Decided()
     for delivery in batch:
         key = key_of(delivery)
-        answer = loaded.known.get(key) or decided.receipts.get(key)
-        if answer is None:
-            answer, rows = _decide(delivery, loaded, groups, terms, now)
+        answer = decided.receipts.get(key) or loaded.known.get(key)
+        if answer is None or (key not in decided.receipts and supersedes(delivery, answer)):
+            answer, rows = _decide(delivery, loaded, decided, groups, terms, now)
             decided.receipts[key] = answer
             decided.rows.extend(rows)
         decided.answers.append((delivery, answer))
@@ -92,15 +94,34 @@ def apply(
 
 
 def _decide(
-    delivery: Delivery, loaded: Loaded, groups: Mapping[str, OrderedGroup], terms: Terms, now: datetime
+    delivery: Delivery,
+    loaded: Loaded,
+    decided: Decided,
+    groups: Mapping[str, OrderedGroup],
+    terms: Terms,
+    now: datetime,
 ) -> tuple[ReceiptRow, list[Row]]:
-    """One message that has no receipt yet: its effect, the receipt that says so, and the rows that follow."""
+    """A message that has no receipt yet, or may supersede it: its effect, the receipt that says so, what follows."""
     receipt = blank_receipt(delivery, now)
     refuse_expired(delivery, now)
     if delivery.failure is not None or delivery.message is None:
         return receipt, [fail(receipt, delivery, now)]
+    failed = loaded.known.get(key_of(delivery))
+    kind = groups[delivery.group.name].actor.kind
+    rev = _rev(kind, delivery, loaded)
+    if delivery.replay is not None and failed is not None:
+        supersede(receipt, failed, delivery.replay)
     try:
+    moved = moved_on(kind, delivery, receipt, rev, decided.receipts, loaded.known)
+    if moved is not None and delivery.failure is None:
+        if not delivery.envelope.sender.is_system:
+            reject(receipt, moved)
+            receipt["rev"] = rev
+            return receipt, []
+        # Nobody would read a refusal of what the system itself sent, and what it carries must not vanish.
+        delivery.fail("superseded", moved)
         effects, actor = _handle(delivery, loaded, groups[delivery.group.name], terms, now)
+        receipt["rev"] = receipt["failed_rev"] if delivery.reason == "superseded" else rev
         rows = follow_rows(delivery, effects, actor)
     except Refusal as refusal:
         if delivery.is_event:
@@ -109,6 +130,8 @@ def _decide(
         return receipt, []
     except Transient as error:
         raise RetryLater(delivery, error) from error
+        if delivery.replay is not None:
+            receipt["rev"] = rev
     except Exception as error:
         raise HandlerFailed(delivery, error) from error
     succeed(receipt, effects, actor.rev)
@@ -120,6 +143,15 @@ def _decide(
 def _handle(
     delivery: Delivery, loaded: Loaded, group: OrderedGroup, terms: Terms, now: datetime
 ) -> tuple[Effects, Actor]:
+def _rev(kind: str, delivery: Delivery, loaded: Loaded) -> int | None:
+    """The revision at which a message finds its actor; 0 where there is none, None where that cannot be told."""
+    key = (kind, delivery.envelope.key)
+    if not delivery.envelope.key or key in loaded.unreadable:
+        return None
+    actor = loaded.actors.get(key)
+    return actor.rev if actor is not None else 0
+
+
     message = delivery.message
     assert message is not None
     handler = group.handlers.get(type(message))

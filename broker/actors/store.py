@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateMany, UpdateOne
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -16,7 +16,7 @@ from broker.actors.apply import Decided, HandlerFailed, Loaded
 from broker.delivery import Delivery
 from broker.groups import Offer, OrderedGroup
 from broker.outbox import Row
-from broker.outcomes import ReceiptRow, key_of, operations_ended
+from broker.outcomes import ReceiptRow, key_of, operations_ended, replayed_before
 from documents.actors import Actor, utc_now
 from documents.operations import Outcome, Receipt
 from documents.outbox import OutboxRow
@@ -59,14 +59,16 @@ class Store:
         Raises `HandlerFailed` for a message whose titles cannot be told.
         """
         loaded = Loaded()
-        if look_up:
-            loaded.known = await known_receipts((key_of(each) for each in batch), session)
+        replays = [each for each in batch if each.replay is not None]
+        if look_up or replays:
+            keys = {key_of(each) for each in (batch if look_up else replays)}
+            keys.update(before for each in replays if (before := replayed_before(each)) is not None)
+            loaded.known = await known_receipts(keys, session)
         for name, group in self._groups.items():
-            keys = {
-                each.envelope.key for each in batch if each.group.name == name and each.message is not None
-            }
-            if keys:
-                await _load_actors(group.actor, list(keys), loaded, session)
+            # Of messages that fail too: their receipts hold the revision that their actor had.
+            owners = {each.envelope.key for each in batch if each.group.name == name and each.envelope.key}
+            if owners:
+                await _load_actors(group.actor, list(owners), loaded, session)
         await self._load_titles(batch, loaded, session)
         return loaded
 
@@ -164,15 +166,28 @@ async def known_receipts(keys: Iterable[str], session: AsyncClientSession) -> di
 
 
 async def insert_receipts(receipts: list[ReceiptRow], session: AsyncClientSession) -> None:
-    """Inserts receipts; one that is there already means that the message was processed before."""
-    if not receipts:
-        return
-    try:
-        await Receipt.get_pymongo_collection().insert_many(receipts, session=session, ordered=False)
-    except BulkWriteError as error:
-        if _is_duplicate(error):
-            raise AlreadyReceived from error
-        raise
+    """Inserts receipts; one that is there already means that the message was processed before.
+
+    Those of replays replace the failure that they answer, and only that one.
+    """
+    fresh = [each for each in receipts if each.get("supersedes") is None]
+    replays = [each for each in receipts if each.get("supersedes") is not None]
+    collection = Receipt.get_pymongo_collection()
+    if fresh:
+        try:
+            await collection.insert_many(fresh, session=session, ordered=False)
+        except BulkWriteError as error:
+            if _is_duplicate(error):
+                raise AlreadyReceived from error
+            raise
+    if replays:
+        failed = Outcome.FAILED.value
+        writes = [
+            ReplaceOne({"_id": each["_id"], "status": failed, "at": each["supersedes"]}, each) for each in replays
+        ]
+        done = await collection.bulk_write(writes, ordered=False, session=session)
+        if done.matched_count != len(writes):
+            raise AlreadyReceived
 
 
 async def write_actors(actors: Iterable[Actor], session: AsyncClientSession) -> None:
@@ -205,10 +220,17 @@ def _is_duplicate(error: BulkWriteError) -> bool:
 
 
 async def finish_operations(finished: list[ReceiptRow], session: AsyncClientSession) -> None:
-    """Ends the operations whose second step this was: the first step's receipt takes this one's outcome."""
+    """Ends the operations whose second step this was: the first step's receipt takes this one's outcome.
+
+    A replayed second step ends it anew: its failure had ended it before.
+    """
+    open_, failed = Outcome.PENDING.value, Outcome.FAILED.value
     updates = [
         UpdateOne(
-            {"_id": receipt["operation"], "status": Outcome.PENDING.value},
+            {
+                "_id": receipt["operation"],
+                "status": {"$in": [open_, failed]} if receipt.get("supersedes") else open_,
+            },
             {"$set": {"status": receipt["status"], "problem": receipt["problem"], "rev": receipt["rev"]}},
         )
         for receipt in finished
