@@ -3,6 +3,7 @@
 from beanie import Document
 
 from documents.accounts import RefreshToken, User
+from documents.audit import AuditEntry
 from documents.carts import Cart
 from documents.catalog import Book, Import
 from documents.notifications import Notification
@@ -27,4 +28,5 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Notification,
     Receipt,
     OutboxRow,
+    AuditEntry,
 )
