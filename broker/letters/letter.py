@@ -24,9 +24,9 @@ class Letter:
     """One letter of `<group>.dead`, its body aside.
 
     `id` names it in commands: 16 hex digits, the same at every look. `key` is the actor's, empty where the body could
-    not be read; `accepted_at` and `sender` are then None. `size` is of the body in bytes; `cut` says that the letter could not
-    keep all of it. `attempts` are of the last round, `earlier_attempts` of those before; `replay` is the run that sent
-    it round last.
+    not be read; `accepted_at` and `sender` are then None. `size` is of the body in bytes; `cut` says that the letter
+    could not keep all of it. `attempts` are of the last round, `earlier_attempts` of those before; `replay` is the run
+    that sent it round last.
     """
 
     id: str
