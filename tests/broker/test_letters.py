@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -259,7 +260,7 @@ async def test_a_message_that_fails_again_carries_its_history(house: House) -> N
         assert letter.earlier_attempts == round_ - 1
         assert letter.last_failed_at == receipt["at"]
         assert (await again(house)).done == 1
-        await until(lambda seen=receipt["at"]: _failed_after(house, "stubborn", seen), "another failure")
+        await until(partial(_failed_after, house, "stubborn", receipt["at"]), "another failure")
     await dead(house, 1)
     raw = await house.get("carts.dead")
     assert (raw.headers[REPLAYS], raw.headers[EARLIER]) == (3, 3)
