@@ -1,0 +1,175 @@
+"""What a broker holds, as far as somebody beside it can see: counts of queues, and the dead letters themselves."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+from urllib.parse import quote, unquote, urlsplit
+
+import aiormq.abc
+import httpx
+import msgspec
+from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+from aio_pika.exceptions import ChannelNotFoundEntity
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+
+from broker.connection import connect
+from broker.embedded.messages import decode_properties
+from broker.letters import HELD_MAX, Letter
+from broker.letters.letter import letter_of
+from broker.letters.reading import Reader
+from broker.messages import Envelope
+from broker.topology import GROUPS, Group, queues
+
+NO_CHANNEL = cast("aiormq.abc.AbstractChannel", None)  # a letter out of the journal came on none
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Messages of one queue. `unacked` is None where it cannot be seen (no management API)."""
+
+    ready: int
+    unacked: int | None = None
+
+    @property
+    def total(self) -> int:
+        """All that can be seen."""
+        return self.ready + (self.unacked or 0)
+
+
+class Broker(Protocol):
+    """A broker that is only looked at."""
+
+    remark: str | None
+    """What cannot be seen of it; None: nothing."""
+
+    async def counts(self) -> dict[str, Waiting]:
+        """How much waits, by queue."""
+
+    def letters(self, group: Group) -> AsyncIterator[Letter]:
+        """A group's dead letters, left where they are. Raises `LettersBusy`."""
+
+    def readable(self, group: Group) -> str | None:
+        """Why a group's dead letters cannot be read; None: they can."""
+
+
+class JournalQueues:
+    """The embedded broker, read in its journal: what is persistent and not yet acked, delivered or not."""
+
+    remark: str | None = None
+
+    def __init__(
+        self, database: AsyncDatabase[dict[str, Any]], session: AsyncClientSession | None = None
+    ) -> None:
+        self._messages = database["broker_messages"]
+        self.session = session
+
+    async def counts(self) -> dict[str, Waiting]:
+        """See `Broker`."""
+        counted = await self._messages.aggregate(
+            [{"$group": {"_id": "$q", "n": {"$sum": 1}}}], session=self.session
+        )
+        found = {row["_id"]: Waiting(row["n"], 0) async for row in counted}
+        return {spec.name: found.get(spec.name, Waiting(0, 0)) for spec in queues()}
+
+    async def letters(self, group: Group) -> AsyncIterator[Letter]:
+        """See `Broker`."""
+        found = self._messages.find({"q": group.dead}, session=self.session).sort("_id", 1)
+        async for row in found:
+            body, properties = bytes(row["b"]), decode_properties(bytes(row["p"]))
+            header = ContentHeader(body_size=len(body), properties=properties)
+            yield letter_of(group, DeliveredMessage(Basic.GetOk(), header, body, channel=NO_CHANNEL))
+
+    async def envelopes(self) -> AsyncIterator[tuple[str, Envelope]]:
+        """What waits in queues other than dead letters', where it can be read, with its queue's name."""
+        dead = [group.dead for group in GROUPS]
+        async for row in self._messages.find({"q": {"$nin": dead}}, {"q": 1, "b": 1}).sort("_id", 1):
+            try:
+                yield row["q"], Envelope.from_bytes(bytes(row["b"]))
+            except msgspec.DecodeError:
+                continue  # its letter will tell
+
+    def readable(self, group: Group) -> str | None:  # noqa: ARG002 - every queue is
+        """See `Broker`."""
+        return None
+
+
+class RabbitQueues:
+    """A RabbitMQ. Counts come from passive declarations, and unacked ones from the management API where it is known.
+
+    Dead letters are read as broker/letters/reading.py does: held unacked, and back in their order afterwards.
+    """
+
+    def __init__(self, connection: AbstractRobustConnection, url: str, management_url: str | None) -> None:
+        self._connection = connection
+        self._url = urlsplit(url.split(",", maxsplit=1)[0])
+        self._management_url = management_url
+        self._counts: dict[str, Waiting] = {}
+        self.remark: str | None = (
+            None
+            if management_url
+            else "unacked messages cannot be seen: name the management API with --management"
+        )
+
+    async def counts(self) -> dict[str, Waiting]:
+        """See `Broker`. A queue that is missing counts as empty: `quire topology check` names it."""
+        unacked = await self._unacked()
+        counts = {}
+        channel: AbstractChannel = await self._connection.channel()
+        try:
+            for spec in queues():
+                try:
+                    queue = await channel.declare_queue(spec.name, durable=True, passive=True)
+                except ChannelNotFoundEntity:
+                    channel = await self._again(channel)
+                    ready = 0
+                else:
+                    ready = queue.declaration_result.message_count or 0
+                counts[spec.name] = Waiting(
+                    ready, unacked.get(spec.name, 0) if self._management_url else None
+                )
+        finally:
+            await channel.close()
+        self._counts = counts
+        return counts
+
+    async def letters(self, group: Group) -> AsyncIterator[Letter]:
+        """See `Broker`."""
+        reader = Reader(self._connection)
+        await reader.lock(group)
+        async with reader.read(group) as reading:
+            for held in reading.held:
+                yield held.letter
+
+    def readable(self, group: Group) -> str | None:
+        """See `Broker`."""
+        count = self._counts.get(group.dead, Waiting(0)).ready
+        return f"{count} letters are too many to be read" if count > HELD_MAX else None
+
+    async def close(self) -> None:
+        """Lets go of it; letters that were read go back."""
+        await self._connection.close()
+
+    async def _again(self, channel: AbstractChannel) -> AbstractChannel:
+        """Another channel for one that the broker closed."""
+        if not channel.is_closed:
+            await channel.close()
+        return await self._connection.channel()
+
+    async def _unacked(self) -> dict[str, int]:
+        if self._management_url is None:
+            return {}
+        vhost = quote(unquote(self._url.path[1:]) or "/", safe="")
+        auth = (unquote(self._url.username or ""), unquote(self._url.password or ""))
+        async with httpx.AsyncClient(base_url=self._management_url, auth=auth, timeout=30) as http:
+            answer = await http.get(f"/api/queues/{vhost}")
+            answer.raise_for_status()
+            return {row["name"]: int(row.get("messages_unacknowledged", 0)) for row in answer.json()}
+
+
+async def rabbit(url: str, management_url: str | None) -> RabbitQueues:
+    """A RabbitMQ to look at. Raises what `broker.connection.connect` raises."""
+    return RabbitQueues(await connect(url, name="quire check"), url, management_url)

@@ -1,0 +1,125 @@
+"""One run of the checks: the broker first, then one snapshot of the database, each collection streamed."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from pymongo.errors import OperationFailure
+
+from broker.topology import GROUPS
+from documents.actors import utc_now
+from ops.check.cases import cases
+from ops.check.checks import CHECKS
+from ops.check.findings import EachOrder, EachTitle, Invariant, Report, Result, Whole
+from ops.check.looking import EMBEDDED, BrokerAddress, looking_at
+from ops.check.queues import Broker, JournalQueues, Waiting
+from ops.check.titles import titles
+from ops.check.view import Database, View
+
+SETTLE_S = 30.0
+LOOK_EVERY_S = 1.0
+SNAPSHOT_UNAVAILABLE = 246  # a collection was made or changed since: another moment will do
+SNAPSHOT_TOO_OLD = 239
+SNAPSHOTS_MAX = 5
+TOO_OLD = (
+    "the check took longer than the database keeps a snapshot: raise its parameter"
+    " minSnapshotHistoryWindowInSeconds (300 by default)"
+)
+
+
+class Unreadable(Exception):
+    """The database gave no consistent picture."""
+
+
+async def check(
+    database: Database,
+    broker: BrokerAddress | None = EMBEDDED,
+    *,
+    settle_s: float = SETTLE_S,
+    checks: Sequence[Invariant] = CHECKS,
+) -> Report:
+    """Holds every invariant against one moment of the database and of the gateway's books (`<name>_gateway`).
+
+    `settle_s`: how long something may be under way before it is stuck; a work queue that holds messages is watched that
+    long for a moment in which it is empty. Changes nothing. Raises `Unreadable`, `PyMongoError`.
+    """
+    started = time.monotonic()
+    remarks: list[str] = []
+    if broker is not None and broker.url is not None:
+        remarks.append("the broker was read before the database, not in the same moment")
+    async with looking_at(database, broker, remarks) as looked_at:
+        waiting, never_empty = await _watch(looked_at, settle_s) if looked_at is not None else ({}, [])
+        for left in reversed(range(SNAPSHOTS_MAX)):
+            try:
+                async with database.client.start_session(snapshot=True) as session:
+                    if isinstance(looked_at, JournalQueues):
+                        looked_at.session = session
+                    gateway: Database = database.client.get_database(
+                        f"{database.name}_gateway", codec_options=database.codec_options
+                    )
+                    view = View(
+                        database=database,
+                        gateway=gateway,
+                        session=session,
+                        now=utc_now(),
+                        settle=timedelta(seconds=settle_s),
+                        broker=looked_at,
+                        waiting=waiting,
+                        never_empty=never_empty,
+                    )
+                    results = await _judge(view, checks)
+            except OperationFailure as error:
+                if error.code == SNAPSHOT_TOO_OLD:
+                    raise Unreadable(TOO_OLD) from error
+                if error.code != SNAPSHOT_UNAVAILABLE or not left:
+                    raise
+            else:
+                took = time.monotonic() - started
+                return Report(database.name, view.now, settle_s, took, view.counted, results, tuple(remarks))
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _judge(view: View, checks: Sequence[Invariant]) -> tuple[Result, ...]:
+    """All invariants: those of titles in one pass, those of orders in another, then the rest one by one."""
+    results = {each.name: Result(each.name, each.promise) for each in checks}
+    await _judge_titles(view, [each for each in checks if isinstance(each, EachTitle)], results)
+    await _judge_orders(view, [each for each in checks if isinstance(each, EachOrder)], results)
+    for whole in checks:
+        if not isinstance(whole, Whole):
+            continue
+        if whole.needs_broker and view.broker is None:
+            results[whole.name].skipped = "no broker could be looked at"
+            continue
+        async for finding in whole.survey(view):
+            results[whole.name].add(finding)
+    return tuple(results.values())
+
+
+async def _judge_titles(view: View, checks: Sequence[EachTitle], results: dict[str, Result]) -> None:
+    if checks:
+        async for title in titles(view):
+            for each in checks:
+                for finding in each.judge(title):
+                    results[each.name].add(finding)
+
+
+async def _judge_orders(view: View, checks: Sequence[EachOrder], results: dict[str, Result]) -> None:
+    if checks:
+        async for case in cases(view):
+            for each in checks:
+                for finding in each.judge(case, view):
+                    results[each.name].add(finding)
+
+
+async def _watch(broker: Broker, settle_s: float) -> tuple[dict[str, Waiting], list[str]]:
+    """What waits, and the work queues that were not seen empty once within the grace period."""
+    work = {name for group in GROUPS for name in (*group.queues, group.undertaker)}
+    deadline = time.monotonic() + settle_s
+    counts = await broker.counts()
+    busy = {name for name in work if counts[name].total}
+    while busy and (left := deadline - time.monotonic()) > 0:
+        await asyncio.sleep(min(LOOK_EVERY_S, left))
+        counts = await broker.counts()
+        busy = {name for name in busy if counts[name].total}
+    return counts, sorted(busy)

@@ -1,0 +1,143 @@
+"""What the checks read: one moment of the database and the gateway's books, and the broker beside it.
+
+All reads share a snapshot session (read concern `snapshot`, one cluster time), so that documents written by one
+transaction are seen together or not at all. The broker has no such thing: it is read before the snapshot is taken, so
+that what it no longer holds has left its effect in the snapshot.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.cursor import AsyncCursor
+from pymongo.asynchronous.database import AsyncDatabase
+
+from broker.topology import BY_NAME, RETRY_TIERS
+from documents.operations import RECEIPT_LIFETIME
+from ops.check.queues import Broker, Waiting
+
+Row = dict[str, Any]
+Database = AsyncDatabase[Row]
+
+CHUNK = 1_000  # documents looked up at a time
+TTL_SLACK = timedelta(hours=1)  # the database drops what is due within minutes, not at once
+
+
+@dataclass(slots=True)
+class View:
+    """One moment. `settle` is how long something may be under way before it counts as stuck."""
+
+    database: Database
+    gateway: Database
+    session: AsyncClientSession | None
+    now: datetime
+    settle: timedelta
+    broker: Broker | None = None
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    never_empty: Sequence[str] = ()
+    counted: dict[str, int] = field(default_factory=dict)
+
+    def late(self, since: datetime | None) -> bool:
+        """Whether what was to follow should have followed by now."""
+        return since is not None and self.now - since > self.settle
+
+    def kept(self, at: datetime | None) -> bool:
+        """Whether the receipt of something that happened then must still be there."""
+        return at is not None and self.now - at < RECEIPT_LIFETIME - TTL_SLACK
+
+    def is_waiting(self, group: str) -> bool:
+        """Whether messages wait for a group, its retry queues included: they may be what is missed."""
+        named = BY_NAME[group]
+        queues = (*named.queues, named.undertaker, *(named.retry(tier) for tier in RETRY_TIERS))
+        return any(queue in self.waiting and self.waiting[queue].total > 0 for queue in queues)
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Notes how much was looked at."""
+        self.counted[what] = self.counted.get(what, 0) + number
+
+    def find(
+        self, collection: str, where: Row, fields: Iterable[str], sort: str | None = None
+    ) -> AsyncCursor[Row]:
+        """Documents of this moment, some fields of them, streamed; sorted by an index or on the server's disk."""
+        return self.find_in(self.database[collection], where, fields, sort)
+
+    def charges(self, where: Row, sort: str | None = None) -> AsyncCursor[Row]:
+        """The gateway's books of this moment."""
+        fields = ("status", "amount", "currency", "entries")
+        return self.find_in(self.gateway["charges"], where, fields, sort)
+
+    def find_in(
+        self, collection: AsyncCollection[Row], where: Row, fields: Iterable[str], sort: str | None
+    ) -> AsyncCursor[Row]:
+        """See `find`."""
+        cursor = collection.find(
+            where, dict.fromkeys(fields, 1), session=self.session, batch_size=5 * CHUNK, allow_disk_use=True
+        )
+        return cursor.sort(sort, 1) if sort is not None else cursor
+
+    async def aggregate(self, collection: str, pipeline: Sequence[Row]) -> AsyncIterator[Row]:
+        """What the server makes of this moment's documents, spilling to its disk where it must."""
+        cursor = await self.database[collection].aggregate(
+            pipeline, session=self.session, allowDiskUse=True, batchSize=5 * CHUNK
+        )
+        async for row in cursor:
+            yield row
+
+    async def known(self, collection: str, ids: Iterable[str], *fields: str) -> dict[str, Row]:
+        """Documents by id; hand it no more than a chunk."""
+        found = self.database[collection].find(
+            {"_id": {"$in": list(ids)}}, dict.fromkeys(("_id", *fields), 1), session=self.session
+        )
+        return {row["_id"]: row for row in await found.to_list()}
+
+
+async def chunks(rows: AsyncIterator[Row], size: int = CHUNK) -> AsyncIterator[list[Row]]:
+    """A stream in handy pieces."""
+    chunk: list[Row] = []
+    async for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def grouped(rows: AsyncIterator[Row], key: str) -> AsyncIterator[tuple[str, list[Row]]]:
+    """The documents of a stream that is sorted by `key`, together by key."""
+    current: str | None = None
+    group: list[Row] = []
+    async for row in rows:
+        if row[key] != current:
+            if current is not None:
+                yield current, group
+            current, group = row[key], []
+        group.append(row)
+    if current is not None:
+        yield current, group
+
+
+async def merged(
+    *streams: AsyncIterator[tuple[str, list[Row]]],
+) -> AsyncIterator[tuple[str, list[list[Row]]]]:
+    """Streams sorted by key, side by side: for each key what each stream has of it, [] where it has nothing.
+
+    MongoDB sorts strings by their UTF-8 bytes and Python by code points, which is the same order.
+    """
+    heads: list[tuple[str, list[Row]] | None] = [await anext(stream, None) for stream in streams]
+    while True:
+        keys = [head[0] for head in heads if head is not None]
+        if not keys:
+            return
+        key = min(keys)
+        found: list[list[Row]] = []
+        for index, head in enumerate(heads):
+            if head is not None and head[0] == key:
+                found.append(head[1])
+                heads[index] = await anext(streams[index], None)
+            else:
+                found.append([])
+        yield key, found

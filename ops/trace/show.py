@@ -1,0 +1,63 @@
+"""A trace as people read it: a tree in the order of time, times relative to the first step."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ops.trace.steps import Kind, Step, Trace
+
+STYLES = {"failed": "red", "rejected": "yellow", "pending": "yellow"}
+MARKS = {
+    Kind.MESSAGE: "✉",
+    Kind.RECEIPT: "✓",
+    Kind.STATE: "◆",
+    Kind.STOCK: "▤",
+    Kind.CHARGE: "€",
+    Kind.MAIL: "@",
+    Kind.OUTBOX: "…",
+    Kind.WAITING: "…",
+    Kind.DEAD: "✗",
+}
+ID_SHOWN = 12  # characters of a message's id; --json has all of it
+
+
+def show(trace: Trace, console: Console) -> None:
+    """One line a step."""
+    began = trace.began
+    console.print(
+        f"Order {escape(trace.order_id)} is [bold]{trace.status}[/]; correlation {escape(trace.correlation_id or '-')},"
+        f" from {began:%F %T}Z",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("after", justify="right")
+    table.add_column("what")
+    table.add_column("status")
+    table.add_column("detail", overflow="fold")
+    for depth, step in trace.walk():
+        style = "red" if step.kind is Kind.DEAD else STYLES.get(step.status, "")
+        status = f"[{style}]{escape(step.status)}[/]" if style else escape(step.status)
+        after = f"{(step.at - began).total_seconds():+,.3f} s"
+        table.add_row(
+            after, f"{'  ' * depth}{MARKS[step.kind]} {escape(step.what)}", status, escape(_told(step))
+        )
+    console.print(table)
+    for remark in trace.remarks:
+        console.print(f"[yellow]![/] {escape(remark)}", highlight=False, soft_wrap=True)
+
+
+def _told(step: Step) -> str:
+    """A step's details, in words."""
+    detail = step.detail
+    if step.kind is Kind.MESSAGE:
+        return f"{detail['id'][:ID_SHOWN]} from {detail['sender'] or 'unknown'}"
+    if step.kind is Kind.RECEIPT:
+        attempts = "1 attempt" if detail["attempts"] == 1 else f"{detail['attempts']} attempts"
+        problem = detail.get("problem") or {}
+        return ", ".join(part for part in (attempts, str(problem.get("code") or "")) if part)
+    if step.kind is Kind.DEAD:
+        return f"{detail['attempts']} attempts in {detail['origin']}: {detail['error']}"
+    if step.kind is Kind.STOCK:
+        return f"on hand {detail['on_hand']:+}, reserved {detail['reserved']:+}"
+    return ", ".join(f"{name} {value}" for name, value in detail.items() if value not in (None, ""))

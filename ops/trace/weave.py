@@ -1,0 +1,200 @@
+"""Putting an order's trace together: messages by what caused them, and what each of them did beneath it.
+
+A message is a step; beneath it stand its receipts, one a group, and beneath a receipt what changed with it: states,
+stock, the gateway's books, mails; and the messages that followed. A receipt names its message's cause, so the tree is
+read off, not guessed. Changes of payment and parcel are placed by time: beneath the first receipt of their group that
+was written at their moment or after it. The gateway's entries stand beneath the message that asks for such an entry.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ops.trace.found import Found, Row
+from ops.trace.steps import Kind, Step, Trace
+
+BEFORE = datetime.min.replace(tzinfo=UTC)
+ASKED_BY = {  # messages to payments, the usual one first
+    "authorized": ("OrderPlaced",),
+    "declined": ("OrderPlaced",),
+    "captured": ("OrderShipped",),
+    "voided": ("OrderCancelled", "ExpireOrder"),
+    "refunded": ("RefundRequested", "OrderCancelled"),
+}
+
+
+class _Weaving:
+    """Steps of messages by id, and of receipts by group."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+        self.messages: dict[str, Step] = {}
+        self.causes: dict[str, str | None] = {}
+        self.receipts: list[tuple[Row, Step]] = []
+        self.loose: list[Step] = []
+
+    def message(
+        self, id_: str, type_: str, at: datetime, cause: str | None, correlation_id: str, sender: str = ""
+    ) -> Step:
+        """The step of a message, the same for everyone who tells of it."""
+        step = self.messages.get(id_)
+        if step is None:
+            detail = {"id": id_, "causation_id": cause, "correlation_id": correlation_id, "sender": sender}
+            step = self.messages[id_] = Step(Kind.MESSAGE, at, type_, detail=detail)
+            self.causes[id_] = cause
+        return step
+
+    def receipt_for(
+        self, group: str, at: datetime, *, rev: int | None = None, about: str = ""
+    ) -> Step | None:
+        """The receipt that a change was written with: by its actor's rev, else the first of its group since."""
+        rows = sorted(
+            (
+                row
+                for row in self.receipts
+                if row[0]["group"] == group and (not about or row[0]["type"] == about)
+            ),
+            key=lambda each: each[0]["at"],
+        )
+        for row, step in rows:
+            if (row["rev"] == rev) if rev is not None else row["at"] >= at:
+                return step
+        return None
+
+    def put(self, step: Step, beneath: Step | None) -> None:
+        """Files a step where it belongs; one whose receipt is gone stands by itself."""
+        (beneath.follows if beneath is not None else self.loose).append(step)
+
+
+def weave(found: Found) -> Trace:
+    """The trace of what was found."""
+    weaving = _Weaving(found)
+    _receipts(weaving)
+    _broker(weaving)
+    _states(weaving)
+    _effects(weaving)
+    roots = list(weaving.loose)
+    for id_, step in weaving.messages.items():
+        cause = weaving.causes[id_]
+        parent = weaving.messages.get(cause) if cause is not None else None
+        (parent.follows if parent is not None else roots).append(step)
+    return Trace(
+        found.order["_id"], found.order["status"], found.correlation_id, tuple(roots), tuple(found.remarks)
+    )
+
+
+def _receipts(weaving: _Weaving) -> None:
+    for row in weaving.found.receipts:
+        message = weaving.message(
+            row["message_id"],
+            row["type"],
+            row["accepted_at"],
+            row["causation_id"],
+            row["correlation_id"],
+            row["sender"],
+        )
+        detail: dict[str, Any] = {"group": row["group"], "attempts": row["attempts"], "receipt": row["_id"]}
+        if row["rev"] is not None:
+            detail["rev"] = row["rev"]
+        for name in ("problem", "result", "operation"):
+            if row[name]:
+                detail[name] = row[name]
+        step = Step(Kind.RECEIPT, row["at"], row["group"], row["status"], detail)
+        message.follows.append(step)
+        weaving.receipts.append((row, step))
+
+
+def _broker(weaving: _Weaving) -> None:
+    """What is still on its way, and what is not going anywhere."""
+    for row in weaving.found.outbox:
+        dead = row["exchange"] == ""
+        to = row["routing_key"] if dead else f"{row['exchange']} {row['routing_key']}"
+        step = Step(
+            Kind.OUTBOX, row["created_at"], row["type"], "to be sent", {"id": row["message_id"], "to": to}
+        )
+        weaving.put(step, weaving.messages.get(row["message_id"]))
+    for queue, envelope in weaving.found.waiting:
+        message = weaving.message(
+            envelope.id,
+            envelope.type,
+            envelope.accepted_at,
+            envelope.causation_id,
+            envelope.correlation_id,
+            envelope.sender.id,
+        )
+        message.follows.append(Step(Kind.WAITING, envelope.accepted_at, queue, "waits", {"id": envelope.id}))
+    for letter in weaving.found.letters:
+        at = letter.last_failed_at or letter.accepted_at or weaving.found.order["placed_at"]
+        detail = {
+            "id": letter.message_id,
+            "letter": letter.id,
+            "origin": letter.origin,
+            "reason": letter.reason,
+            "error": letter.error,
+            "attempts": letter.attempts,
+            "first_failed_at": letter.first_failed_at,
+            "replays": letter.replays,
+        }
+        step = Step(Kind.DEAD, at, letter.group.dead, letter.reason, detail)
+        message = weaving.messages.get(letter.message_id) or weaving.message(
+            letter.message_id, letter.type, letter.accepted_at or at, None, letter.correlation_id
+        )
+        message.follows.append(step)
+
+
+def _states(weaving: _Weaving) -> None:
+    """Every change in the histories of order, payment and parcel."""
+    found = weaving.found
+    for change in found.order["history"]:
+        rev = change["rev"]
+        # The order was made with the receipt of its cart's message; its own mailbox counts revs from then on.
+        with_receipt = (
+            weaving.receipt_for("orders", change["at"], rev=rev)
+            if rev > 1
+            else weaving.receipt_for("carts", change["at"], about="PlaceOrder")
+        )
+        weaving.put(_state("order", change), with_receipt)
+    for kind, group, actor in (
+        ("payment", "payments", found.payment),
+        ("shipment", "shipments", found.shipment),
+    ):
+        for change in actor["history"] if actor is not None else ():
+            weaving.put(_state(kind, change), weaving.receipt_for(group, change["at"]))
+
+
+def _state(kind: str, change: Row) -> Step:
+    detail = {"rev": change["rev"], **({"reason": change["reason"]} if change["reason"] else {})}
+    return Step(Kind.STATE, change["at"], kind, change["status"], detail)
+
+
+def _effects(weaving: _Weaving) -> None:
+    """Stock by the message that moved it, the gateway's entries by time, mails by their event."""
+    found = weaving.found
+    receipts = {
+        row["message_id"]: step for row, step in weaving.receipts if row["group"] in ("carts", "orders")
+    }
+    for movement in found.movements:
+        counts = {"on_hand": movement["on_hand"], "reserved": movement["reserved"]}
+        step = Step(Kind.STOCK, movement["at"], movement["isbn"], movement["reason"], counts)
+        weaving.put(step, receipts.get(movement["cause"]))
+    for entry in found.charge["entries"] if found.charge is not None else ():
+        detail = {"amount": entry["amount"], "currency": found.charge["currency"] if found.charge else ""}
+        step = Step(Kind.CHARGE, entry["at"], "gateway", entry["entry"], detail)
+        asked = (
+            weaving.receipt_for("payments", BEFORE, about=type_) for type_ in ASKED_BY.get(entry["entry"], ())
+        )
+        weaving.put(step, next((receipt for receipt in asked if receipt is not None), None))
+    for mail in found.notifications:
+        with_receipt = weaving.receipt_for(
+            "notifications", mail["sent_at"] or found.order["placed_at"], about=mail["event"]
+        )
+        at = (
+            mail["sent_at"]
+            or mail["lease_until"]
+            or (with_receipt.at if with_receipt else found.order["placed_at"])
+        )
+        detail = {
+            "subject": mail["subject"],
+            "attempts": mail["attempts"],
+            **({"reason": mail["reason"]} if mail["reason"] else {}),
+        }
+        weaving.put(Step(Kind.MAIL, at, mail["event"], mail["status"], detail), with_receipt)
