@@ -15,7 +15,7 @@ from broker.messages import Envelope
 from broker.replays import EARLIER, HISTORY, REPLAY, REPLAYS, count_of, history_of
 from broker.topology import Group
 
-VARIABLE = re.compile(r"\b[0-9a-f]{8}[0-9a-f-]*\b|\d+", re.IGNORECASE)
+VARIABLE = re.compile(r"[\w-]*\d[\w-]*")  # a word with a digit in it: an id, a number, a time
 CAUSE_LENGTH_MAX = 200
 
 

@@ -3,6 +3,8 @@
 import typer
 
 from ops.cli.common import explained
+from ops.cli.dead import dead
+from ops.cli.insight import check, trace
 from ops.cli.processes import edge, up, worker
 from ops.cli.shop import demo, import_
 from ops.cli.system import bench, doctor, topology
@@ -22,6 +24,8 @@ COMMANDS = (
     ("worker", worker),
     ("demo", demo),
     ("import", import_),
+    ("check", check),
+    ("trace", trace),
     ("doctor", doctor),
     ("bench", bench),
 )
@@ -29,4 +33,5 @@ COMMANDS = (
 for name, command in COMMANDS:
     app.command(name)(explained(command))
 app.add_typer(user, name="user", help="Accounts.")
+app.add_typer(dead, name="dead", help="What could not be processed.")
 app.add_typer(topology, name="topology", help="What stands on the broker.")
