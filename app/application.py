@@ -6,12 +6,14 @@ from typing import Any
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
 
 from app.edge import Edge
 from app.outside import EdgeApplication
 from app.problems import EXCEPTION_HANDLERS
 from app.routes import ROUND_IT, V1
 from app.routes.docs import openapi_config
+from app.routes.shop import on_unknown_page
 from app.security.principal import AuthenticationMiddleware
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -29,7 +31,7 @@ def create_app(edge: Edge, *, around: Sequence[Lifespan] = ()) -> Litestar:
         state=State({"edge": edge, "accounts": edge.accounts}),
         lifespan=[*around, _listening],
         middleware=[AuthenticationMiddleware],
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers={**EXCEPTION_HANDLERS, NotFoundException: on_unknown_page},
         openapi_config=openapi_config(edge.version),
         request_max_body_size=edge.body_bytes_max,
         logging_config=None,

@@ -48,32 +48,6 @@ class ProblemMeaning(msgspec.Struct, frozen=True):
     status: int
 
 
-class Index(msgspec.Struct, frozen=True):
-    """Where things are."""
-
-    name: str
-    version: str
-    links: dict[str, str]
-
-
-LINKS = {
-    "api": "/v1",
-    "books": "/v1/books",
-    "docs": "/docs",
-    "openapi": "/docs/openapi.json",
-    "asyncapi": "/asyncapi",
-    "live": "/health/live",
-    "ready": "/health/ready",
-    "metrics": "/metrics",
-}
-
-
-@get("/", operation_id="index", opt=PUBLIC, tags=["about"], summary="Where things are")
-async def index(request: Request[Any, Any, Any]) -> Index:
-    """The first page."""
-    return Index("Quire", edge_of(request).version, LINKS)
-
-
 @get("/health/live", operation_id="live", opt=PUBLIC, tags=["health"], summary="Whether the process answers")
 async def live() -> Response[Live]:
     """For whoever would restart it otherwise."""

@@ -1,0 +1,150 @@
+"""The shop's pages, for browsers and crawlers: one built page, with a head of its own for each."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.exceptions import NotFoundException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
+from litestar.response import Redirect
+from pymongo.errors import ConnectionFailure, ExecutionTimeout
+
+from app.edge import edge_of
+from app.problems import on_http
+from app.reads.catalog import BookView, CatalogReads, Filters, Subjects
+from app.routes.shop.answers import no_page, origin_of, page, wants_page
+from app.routes.shop.page import LEAD, NAME, Head, book_head
+from documents.catalog import InvalidISBN, isbn13
+
+AnyRequest = Request[Any, Any, Any]
+PUBLIC: Final[dict[str, Any]] = {"access": "public", "exclude_from_auth": True}
+
+SHELVES: Final = 6  # as in web/src/api/catalog.ts
+SHELF_BOOKS: Final = 8
+NOTHING: Final[dict[str, list[Any]]] = {
+    name: [] for name in ("subject", "author", "language", "format", "available")
+}
+PRIVATE: Final = {
+    "/cart": "Your cart",
+    "/checkout": "Check out",
+    "/orders/{order:str}": "Your order",
+    "/sign-in": "Sign in",
+    "/sign-up": "Create an account",
+    "/account": "Your account",
+    "/account/orders": "Orders",
+    "/account/addresses": "Addresses",
+    "/staff": "Staff",
+    "/staff/orders": "Orders",
+    "/staff/orders/{order:str}": "Order",
+    "/staff/stock": "Stock",
+    "/staff/import": "Import",
+    "/staff/dead": "Dead letters",
+    "/staff/dead/{letter:str}": "Dead letter",
+}
+"""Pages of one reader: none of them is for a search engine."""
+TITLES: Final = {path.replace(":str", ""): title for path, title in PRIVATE.items()}
+API: Final = ("/v1", "/docs", "/health", "/problems")
+
+
+class Index(msgspec.Struct, frozen=True):
+    """Where things are."""
+
+    name: str
+    version: str
+    links: dict[str, str]
+
+
+LINKS: Final = {
+    "api": "/v1",
+    "books": "/v1/books",
+    "docs": "/docs",
+    "openapi": "/docs/openapi.json",
+    "asyncapi": "/asyncapi",
+    "live": "/health/live",
+    "ready": "/health/ready",
+    "metrics": "/metrics",
+}
+
+
+@get(
+    "/",
+    operation_id="index",
+    opt=PUBLIC,
+    tags=["about"],
+    summary="Where things are",
+    responses={200: ResponseSpec(Index, description="Browsers get the shop", generate_examples=False)},
+)
+async def home(request: AnyRequest) -> Response[Any]:
+    """For programs where things are; for browsers the shop, its first shelves with it."""
+    if not wants_page(request):
+        return Response(Index(NAME, edge_of(request).version, LINKS), headers={"Vary": "Accept"})
+    head = Head(title=f"{NAME}, a bookshop", canonical=f"{origin_of(request)}/", data=await _shelves(request))
+    return page(request, head)
+
+
+async def _shelves(request: AnyRequest) -> dict[str, Any]:
+    """What the page of shelves asks the API for first; nothing where the database is away: the page says so itself."""
+    reads = CatalogReads(edge_of(request).cache)
+    try:
+        subjects = (await reads.subjects()).body or b""
+        found: dict[str, Any] = {"/v1/subjects": msgspec.json.decode(subjects)}
+        for subject in msgspec.json.decode(subjects, type=Subjects).items[:SHELVES]:
+            shelf = await reads.books(
+                Filters(subject=subject.value, available=True), "relevance", SHELF_BOOKS, None
+            )
+            # A shelf shows no facets, and they are the larger part of the answer.
+            books = {**msgspec.json.decode(shelf.body or b""), "facets": NOTHING}
+            found[f"/v1/books?subject={subject.value}&available=true&limit={SHELF_BOOKS}"] = books
+    except (ConnectionFailure, ExecutionTimeout):
+        return {}
+    return found
+
+
+@get("/search", opt=PUBLIC, include_in_schema=False)
+async def search(request: AnyRequest) -> Response[Any]:
+    """All results share one canonical address: filters make no pages of their own."""
+    if not wants_page(request):
+        raise no_page(request)
+    return page(request, Head(title=f"All books · {NAME}", canonical=f"{origin_of(request)}/search"))
+
+
+@get("/books/{isbn:str}", opt=PUBLIC, include_in_schema=False)
+async def book(request: AnyRequest, isbn: FromPath[str]) -> Response[Any]:
+    """A book's page, the same for every form of its ISBN; one that nobody has is a 404 that browsers can show."""
+    if not wants_page(request):
+        raise no_page(request)
+    try:
+        key = isbn13(isbn)
+    except InvalidISBN:
+        return _missing(request)
+    if key != isbn:
+        return Redirect(f"/books/{key}", status_code=301)
+    try:
+        body = (await CatalogReads(edge_of(request).cache).book(key)).body
+    except (ConnectionFailure, ExecutionTimeout):
+        return page(request, Head(title=NAME, description=LEAD), status=503)
+    if body is None:
+        return _missing(request)
+    shown = msgspec.json.decode(body, type=BookView)
+    return page(request, book_head(shown, msgspec.json.decode(body), origin_of(request)))
+
+
+@get(list(PRIVATE), opt=PUBLIC, include_in_schema=False)
+async def private(request: AnyRequest) -> Response[Any]:
+    """The page says for itself what its reader may see; nothing of that is in it when it leaves."""
+    if not wants_page(request):
+        raise no_page(request)
+    title = TITLES.get(request.scope["path_template"], NAME)
+    return page(request, Head(title=f"{title} · {NAME}"))
+
+
+def on_unknown_page(request: AnyRequest, error: NotFoundException) -> Response[Any]:
+    """A path that nobody knows: browsers get the shop's own page for that, everybody else the problem."""
+    path = request.url.path
+    below_api = any(path == each or path.startswith(f"{each}/") for each in API)
+    return _missing(request) if wants_page(request) and not below_api else on_http(request, error)
+
+
+def _missing(request: AnyRequest) -> Response[Any]:
+    return page(request, Head(title=f"There is no such page · {NAME}"), status=404)

@@ -1,0 +1,52 @@
+import { useQueries, useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
+import { SHELVES, shelf, subjects, type BookList } from '../api/catalog'
+import type { Schemas } from '../api/client'
+import { number, t } from '../i18n'
+import { BookCard } from '../ui/books'
+import { Failed, Heading, usePage } from '../ui/page'
+
+export function Home(): ReactNode {
+  usePage(t('shop.name'), '/')
+  const all = useQuery(subjects)
+  const items = all.data?.items.slice(0, SHELVES) ?? []
+  const shelves = useQueries({ queries: items.map((subject) => shelf(subject.value)) })
+  if (all.isError) return <Failed again={() => void all.refetch()} />
+  return (
+    <>
+      <div className="hero">
+        <Heading>{t('shop.claim')}</Heading>
+        <p>{t('shop.lead')}</p>
+      </div>
+      {items.map((subject, index) => (
+        <Shelf key={subject.value} subject={subject} list={shelves[index]?.data} eager={index === 0} />
+      ))}
+    </>
+  )
+}
+
+function Shelf({ subject, list, eager }: {
+  subject: Schemas['SubjectCount']
+  list: BookList | undefined
+  eager: boolean
+}): ReactNode {
+  const heading = `shelf-${subject.value}`
+  return (
+    <section className="shelf" aria-labelledby={heading}>
+      <div className="shelf__head">
+        <h2 id={heading}>{subject.name}</h2>
+        <Link to="/search" search={{ subject: subject.value }} aria-label={t('shelf.allOf', { n: subject.count, subject: subject.name })}>
+          {t('shelf.all', { n: number(subject.count) })}
+        </Link>
+      </div>
+      <ul className="shelf__row">
+        {list?.items.map((book) => (
+          <li key={book.isbn}>
+            <BookCard book={book} eager={eager} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}

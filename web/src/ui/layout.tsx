@@ -1,0 +1,107 @@
+/** What is round every page: the way in, the search, the cart, and what stands between shopper and shop. */
+
+import { Link, Outlet } from '@tanstack/react-router'
+import { type ReactNode, useSyncExternalStore } from 'react'
+import { refreshCart, useCart, useCartState, dismissNotice } from '../cart/store'
+import { reason, t } from '../i18n'
+import { useSession } from '../session/use'
+import { SearchField } from './search'
+
+export function Layout(): ReactNode {
+  return (
+    <>
+      <a className="skip" href="#page">
+        {t('shop.skip')}
+      </a>
+      <header className="top">
+        <div className="top__row">
+          <Link to="/" className="wordmark">
+            {t('shop.name')}
+          </Link>
+          <SearchField />
+          <nav className="top__nav" aria-label={t('nav.main')}>
+            <Link to="/search" search={{}} className="top__browse">{t('nav.browse')}</Link>
+            <AccountLinks />
+            <CartLink />
+          </nav>
+        </div>
+      </header>
+      <Troubles />
+      <main id="page">
+        <Outlet />
+      </main>
+      <footer className="foot">
+        <p>{t('shop.foot')}</p>
+        <p>
+          <a href="/docs">{t('shop.api')}</a>
+        </p>
+      </footer>
+    </>
+  )
+}
+
+function AccountLinks(): ReactNode {
+  const session = useSession()
+  if (!session) return <Link to="/sign-in">{t('nav.signIn')}</Link>
+  return (
+    <>
+      {session.user.roles.includes('staff') && <Link to="/account">{t('nav.staff')}</Link>}
+      <Link to="/account">{t('nav.account')}</Link>
+    </>
+  )
+}
+
+function CartLink(): ReactNode {
+  const { count } = useCart()
+  return (
+    <Link to="/cart" className="top__cart" aria-label={t('nav.cartCount', { n: count })}>
+      {t('nav.cart')}
+      <span className="top__count" data-some={count > 0} aria-hidden="true">
+        {count}
+      </span>
+    </Link>
+  )
+}
+
+function useOnline(): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      window.addEventListener('online', listener)
+      window.addEventListener('offline', listener)
+      return () => {
+        window.removeEventListener('online', listener)
+        window.removeEventListener('offline', listener)
+      }
+    },
+    () => navigator.onLine,
+  )
+}
+
+/** What went wrong with the cart, wherever the shopper is. */
+function Troubles(): ReactNode {
+  const { notices, trouble } = useCartState()
+  const online = useOnline()
+  const text = !online ? t('trouble.offlineNow') : trouble ? t(`trouble.${trouble.kind}`) : ''
+  return (
+    <div className="troubles">
+      <p role="status" className={text ? 'trouble' : 'unseen'}>
+        {text}
+        {trouble && online && (
+          <button type="button" className="link" onClick={() => window.dispatchEvent(new Event('online'))}>
+            {t('trouble.now')}
+          </button>
+        )}
+      </p>
+      <div role="alert">
+        {notices.map((notice) => (
+          <p className="trouble trouble--no" key={notice.id}>
+            {t('cart.refused', { title: notice.title, reason: reason(notice.problem) })}
+            <button type="button" className="link" onClick={() => { dismissNotice(notice.id); void refreshCart() }}>
+              {t('cart.dismiss')}
+            </button>
+          </p>
+        ))}
+      </div>
+    </div>
+  )
+}
