@@ -3,78 +3,20 @@
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import msgspec
 import pytest
 
 from broker.dead import ERROR, REASON
-from broker.groups import Desk, Effects, OrderedGroup
-from broker.letters import Result, Selection, drop, find, replay, survey
+from broker.groups import OrderedGroup
+from broker.letters import Selection, drop, find, survey
 from broker.letters.drop import ReasonMissing
 from broker.letters.standing import ACTORS
-from broker.messages import AbsorbCart, AddItem, MergeCart, Sender, SetItem
+from broker.messages import SetItem
 from broker.replays import EARLIER, FORCED, HISTORY, REPLAY, REPLAYS, SUPERSEDES
-from documents.actors import utc_now
-from documents.carts import Cart
-from documents.operations import RECEIPT_LIFETIME
-from handlers.carts import CARTS
 from handlers.catalog import CATALOG
-from tests.broker.house import ALL, ISBN, House, add, envelope_of, shopper, unordered, until
-
-CARTS_ONLY = Selection(group="carts")
-BY = "user:operator"
-
-
-class Bug:
-    """A handler with a bug that can be mended while the worker runs."""
-
-    def __init__(self) -> None:
-        self.mended = False
-        self.calls = 0
-
-    def group(self, kind: Any = AddItem) -> OrderedGroup:
-        """The carts' group with the bug in it."""
-        handler = CARTS.handlers[kind]
-
-        def handle(cart: Cart, command: Any, desk: Desk) -> Effects:
-            self.calls += 1
-            if not self.mended:
-                raise RuntimeError(f"thirteen in cart {cart.id}")
-            return handler(cart, command, desk)
-
-        return replace(CARTS, handlers={**CARTS.handlers, kind: handle})
-
-
-async def again(house: House, selection: Selection = CARTS_ONLY, **options: Any) -> Result:
-    """A replay of what stands there."""
-    return await replay(house.endpoint, house.publisher, selection, by=BY, **options)
-
-
-async def dead(house: House, count: int, group: str = "carts") -> None:
-    """Returns once that many letters stand there."""
-
-    async def there() -> bool:
-        return await house.waiting(f"{group}.dead") == count
-
-    await until(there, f"{count} letters in {group}.dead")
-
-
-async def outcome(house: House, message_id: str, status: str, group: str = "carts") -> dict[str, Any]:
-    """The receipt of a message once it says that."""
-
-    async def says() -> Any:
-        return await house.database.receipts.find_one({"_id": f"{group}/{message_id}", "status": status})
-
-    found: dict[str, Any] = await until(says, f"{message_id} to be {status}")
-    return found
-
-
-async def quantity(house: House, cart_id: str) -> int:
-    """Copies of the title in a cart; 0 where there is none."""
-    found = await house.database.carts.find_one({"_id": cart_id})
-    line = found["lines"].get(ISBN) if found else None
-    return int(line["quantity"]) if line else 0
+from tests.broker.house import ALL, House, add, shopper, unordered, until
+from tests.broker.mending import BY, CARTS_ONLY, Bug, again, dead, failed_after, outcome, quantity
 
 
 def test_every_ordered_groups_actor_is_known() -> None:
@@ -175,76 +117,6 @@ async def test_all_letters_replayed_after_everything_had_succeeded_change_nothin
     assert [await quantity(house, cart_id) for _, cart_id in carts] == [1] * 8
 
 
-async def test_a_letter_whose_actor_moved_on_stays_unless_it_is_forced(house: House) -> None:
-    """The dry run says so, the replay leaves it where it stands, and by force it takes effect."""
-    await house.sell()
-    bug = Bug()
-    await house.worker(bug.group())
-    sender, cart_id = shopper(1)
-    await house.send(add(cart_id, 2), sender, "late")
-    await outcome(house, "late", "failed")
-    await dead(house, 1)
-    await house.receipt(await house.send(SetItem(cart_id=cart_id, isbn=ISBN, quantity=5), sender))
-    bug.mended = True
-    for dry_run in (True, False):
-        result = await again(house, dry_run=dry_run)
-        assert (result.standings, result.done) == ({"superseded": 1}, 0)
-    await dead(house, 1)
-    assert (await again(house, forced=True)).done == 1
-    await outcome(house, "late", "succeeded")
-    assert await quantity(house, cart_id) == 7
-
-
-async def test_an_actor_that_moves_before_the_replay_arrives_refuses_it(house: House) -> None:
-    """The worker looks again, in its transaction: a shopper's command is rejected `superseded`."""
-    await house.sell()
-    bug = Bug()
-    first = await house.worker(bug.group())
-    sender, cart_id = shopper(1)
-    await house.send(add(cart_id), sender, "shopper's")
-    await outcome(house, "shopper's", "failed")
-    await dead(house, 1)
-    await house.stop(first)
-    await house.send(SetItem(cart_id=cart_id, isbn=ISBN, quantity=5), sender, "between")
-    assert (await again(house)).done == 1  # behind "between", which no worker has seen yet
-    await house.worker(bug.group())
-    rejected = await outcome(house, "shopper's", "rejected")
-    assert rejected["problem"]["code"] == "superseded"
-    assert (rejected["rev"], rejected["failed_rev"]) == (1, 0)
-    assert await quantity(house, cart_id) == 5
-    await dead(house, 0)
-
-
-async def test_what_the_system_itself_sent_is_never_merely_refused(house: House) -> None:
-    """The second step of a merge carries the shopper's lines: superseded, it stands among the letters again."""
-    await house.sell()
-    bug = Bug()
-    first = await house.worker(bug.group(AbsorbCart))
-    guest = Sender("guest:g", holds=("g",))
-    sender, cart_id = shopper(1)
-    both = Sender(sender.id, holds=("g",))
-    await house.send(add("g", 2), guest)
-    await house.send(MergeCart(cart_id="g", into=cart_id), both, "merge")
-    failed = await outcome(house, "merge", "failed")
-    await dead(house, 1)
-    letter = (await survey(house.endpoint, CARTS_ONLY, letters=1)).letters[0]
-    assert (letter.type, letter.sender) == ("AbsorbCart", "system:worker")
-    await house.stop(first)
-    await house.send(add(cart_id, 1), sender, "between")
-    assert (await again(house)).done == 1
-    bug.mended = True
-    await house.worker(bug.group(AbsorbCart))
-    await outcome(house, "between", "succeeded")
-    await dead(house, 1)
-    again_dead = (await survey(house.endpoint, CARTS_ONLY, letters=1)).letters[0]
-    assert (again_dead.reason, again_dead.replays) == ("superseded", 1)
-    assert (await again(house)).standings == {"superseded": 1}
-    assert (await again(house, forced=True)).done == 1
-    ended = await outcome(house, "merge", "succeeded")
-    assert ended["at"] == failed["at"]
-    assert await quantity(house, cart_id) == 3
-
-
 async def test_a_message_that_fails_again_carries_its_history(house: House) -> None:
     """Each earlier failure is a line, attempts add up, and the first failure's time stays."""
     await house.sell()
@@ -260,7 +132,7 @@ async def test_a_message_that_fails_again_carries_its_history(house: House) -> N
         assert letter.earlier_attempts == round_ - 1
         assert letter.last_failed_at == receipt["at"]
         assert (await again(house)).done == 1
-        await until(partial(_failed_after, house, "stubborn", receipt["at"]), "another failure")
+        await until(partial(failed_after, house, "stubborn", receipt["at"]), "another failure")
     await dead(house, 1)
     raw = await house.get("carts.dead")
     assert (raw.headers[REPLAYS], raw.headers[EARLIER]) == (3, 3)
@@ -269,11 +141,6 @@ async def test_a_message_that_fails_again_carries_its_history(house: House) -> N
     assert len(history) == 3
     assert all("handler raised after 1 attempt" in str(line) for line in history)
     assert await house.database.audit.count_documents({"deed": "replayed", "by": BY}) == 3
-
-
-async def _failed_after(house: House, message_id: str, seen: Any) -> bool:
-    found = await house.database.receipts.find_one({"_id": f"carts/{message_id}"})
-    return bool(found and found["at"] > seen)
 
 
 async def test_what_arrives_later_is_not_swept_along(house: House) -> None:
@@ -365,59 +232,3 @@ async def test_a_drop_is_kept_whole_with_its_reason(house: House) -> None:
     assert entry["headers"][REASON] == "handler raised"
     assert "thirteen" in entry["headers"][ERROR]
     assert (await house.receipt("one"))["status"] == "failed"
-
-
-async def test_a_message_that_is_too_old_goes_only_by_force(house: House) -> None:
-    """Older than receipts are kept: dead-lettered `expired`, left by a replay, processed where somebody insists."""
-    await house.sell()
-    await house.worker(CARTS)
-    sender, cart_id = shopper(1)
-    old = utc_now() - RECEIPT_LIFETIME - timedelta(minutes=1)
-    await house.send(add(cart_id), sender, "old", accepted_at=old)
-    await outcome(house, "old", "failed")
-    await dead(house, 1)
-    result = await again(house)
-    assert (result.standings, result.done) == ({"expired": 1}, 0)
-    assert (await again(house, forced=True)).done == 1
-    await outcome(house, "old", "succeeded")
-    assert await quantity(house, cart_id) == 1
-
-
-async def test_unordered_groups_supersede_too(house: House) -> None:
-    """A handler of an unordered group that was mended: once more, whatever its actors do, and then never again."""
-    calls: list[str] = []
-    mended = False
-
-    async def handle(message: Any, desk: Any) -> Effects:
-        calls.append(desk.envelope.id)
-        if not mended:
-            raise RuntimeError("not yet")
-        return Effects(result={"note": "done"})
-
-    worker = await house.worker(unordered("payments", handle))
-    envelope = envelope_of(add("c"), message_id="p")
-    await house.publisher.publish(envelope, "", "payments")
-    await outcome(house, "p", "failed", "payments")
-    await dead(house, 1, "payments")
-    assert (await again(house, Selection(group="payments"))).done == 1
-    await dead(house, 1, "payments")
-    mended = True
-    assert (await again(house, Selection(group="payments"))).done == 1
-    ended = await outcome(house, "p", "succeeded", "payments")
-    assert ended["result"] == {"note": "done"}
-    assert ended["supersedes"] is not None
-    assert calls == ["p"] * 3
-    headers = {REPLAY: "r", SUPERSEDES: ended["supersedes"].isoformat()}
-    await house.publisher.publish_body(
-        envelope.to_bytes(),
-        "",
-        "payments",
-        message_id="p",
-        type="AddItem",
-        correlation_id="",
-        headers=headers,
-    )
-    await house.empty("payments")
-    await house.stop(worker)
-    await house.empty("payments", "payments.dead")
-    assert calls == ["p"] * 3
