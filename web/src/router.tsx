@@ -5,6 +5,7 @@ import type { QueryClient } from '@tanstack/react-query'
 import { book, found, SHELVES, searchOf, shelf, subjects } from './api/catalog'
 import { BookPage } from './pages/book'
 import { Home } from './pages/home'
+import { ordersSearch } from './pages/staff/search'
 import { Layout } from './ui/layout'
 import { Missing } from './ui/missing'
 import { navigated } from './ui/page'
@@ -91,9 +92,52 @@ const addresses = createRoute({
   component: lazyRouteComponent(() => import('./pages/account'), 'Addresses'),
 })
 
+const staff = createRoute({
+  getParentRoute: () => root,
+  path: '/staff',
+  component: lazyRouteComponent(() => import('./pages/staff/frame'), 'StaffFrame'),
+})
+const staffHome = createRoute({
+  getParentRoute: () => staff,
+  path: '/',
+  component: lazyRouteComponent(() => import('./pages/staff/frame'), 'StaffHome'),
+})
+const staffOrders = createRoute({
+  getParentRoute: () => staff,
+  path: '/orders',
+  validateSearch: ordersSearch,
+  component: lazyRouteComponent(() => import('./pages/staff/orders'), 'StaffOrders'),
+})
+const staffOrder = createRoute({
+  getParentRoute: () => staff,
+  path: '/orders/$id',
+  component: lazyRouteComponent(() => import('./pages/staff/orders'), 'StaffOrder'),
+})
+const staffStock = createRoute({
+  getParentRoute: () => staff,
+  path: '/stock',
+  component: lazyRouteComponent(() => import('./pages/staff/stock'), 'StaffStock'),
+})
+const staffImport = createRoute({
+  getParentRoute: () => staff,
+  path: '/import',
+  component: lazyRouteComponent(() => import('./pages/staff/import'), 'StaffImport'),
+})
+const staffDead = createRoute({
+  getParentRoute: () => staff,
+  path: '/dead',
+  component: lazyRouteComponent(() => import('./pages/staff/dead'), 'StaffDead'),
+})
+const staffLetter = createRoute({
+  getParentRoute: () => staff,
+  path: '/dead/$id',
+  component: lazyRouteComponent(() => import('./pages/staff/dead'), 'StaffLetter'),
+})
+
 const tree = root.addChildren([
   home, search, bookPage, cart, checkout, order, signIn, signUp,
   account.addChildren([profile, orders, addresses]),
+  staff.addChildren([staffHome, staffOrders, staffOrder, staffStock, staffImport, staffDead, staffLetter]),
 ])
 
 export function makeRouter(queries: QueryClient) {

@@ -102,6 +102,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/dead": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Dead letters by cause */
+        get: operations["listDeadLetters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/dead/drop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Drop dead letters for good */
+        post: operations["dropDeadLetters"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/dead/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send dead letters round again */
+        post: operations["replayDeadLetters"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/dead/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A dead letter in full */
+        get: operations["getDeadLetter"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/orders": {
         parameters: {
             query?: never;
@@ -729,6 +797,18 @@ export interface components {
             rev: number;
             total: components["schemas"]["Money"];
         };
+        /** CauseView */
+        CauseView: {
+            count: number;
+            error: string;
+            example: string;
+            group: string;
+            id: string;
+            newest: string | null;
+            oldest: string | null;
+            reason: string;
+            type: string;
+        };
         /** ChangeView */
         ChangeView: {
             /** Format: date-time */
@@ -753,6 +833,46 @@ export interface components {
             email: string;
             password: string;
         };
+        /** DeadView */
+        DeadView: {
+            /** Format: date-time */
+            as_of: string;
+            causes: components["schemas"]["CauseView"][];
+            groups: {
+                [key: string]: number;
+            };
+            letters: components["schemas"]["LetterView"][];
+            matched: number;
+            truncated: string[];
+        };
+        /** DoneView */
+        DoneView: {
+            /** Format: date-time */
+            as_of: string;
+            done: number;
+            dry_run: boolean;
+            letters: components["schemas"]["LetterView"][];
+            matched: number;
+            run: string;
+            standings: {
+                [key: string]: number;
+            };
+            stopped: string | null;
+            truncated: string[];
+        };
+        /** DropInput */
+        DropInput: {
+            before?: string | null;
+            cause?: string | null;
+            /** @default false */
+            dry_run: boolean;
+            group?: string | null;
+            id?: string | null;
+            newer_than_s?: number | null;
+            older_than_s?: number | null;
+            reason: string;
+            type?: string | null;
+        };
         /** FacetValue */
         FacetValue: {
             count: number;
@@ -766,6 +886,32 @@ export interface components {
             format: components["schemas"]["FacetValue"][];
             language: components["schemas"]["FacetValue"][];
             subject: components["schemas"]["FacetValue"][];
+        };
+        /** FullLetterView */
+        FullLetterView: {
+            accepted_at: string | null;
+            actor: string;
+            attempts: number;
+            body: unknown;
+            cause: string;
+            correlation_id: string;
+            error: string;
+            first_failed_at: string | null;
+            group: string;
+            headers: {
+                [key: string]: unknown;
+            };
+            id: string;
+            last_failed_at: string | null;
+            message_id: string;
+            origin: string;
+            reason: string;
+            replays: number;
+            sender: string | null;
+            size: number;
+            standing: string;
+            story: string[];
+            type: string;
         };
         /** ImportView */
         ImportView: {
@@ -795,6 +941,31 @@ export interface components {
             };
             name: string;
             version: string;
+        };
+        /** LetterView */
+        LetterView: {
+            accepted_at: string | null;
+            actor: string;
+            attempts: number;
+            cause: string;
+            correlation_id: string;
+            error: string;
+            first_failed_at: string | null;
+            group: string;
+            id: string;
+            last_failed_at: string | null;
+            message_id: string;
+            origin: string;
+            reason: string;
+            replays: number;
+            sender: string | null;
+            size: number;
+            story: string[];
+            type: string;
+        };
+        /** LettersView */
+        LettersView: {
+            items: components["schemas"]["FullLetterView"][];
         };
         /** Live */
         Live: {
@@ -980,6 +1151,20 @@ export interface components {
         Refresh: {
             refresh_token: string;
         };
+        /** ReplayInput */
+        ReplayInput: {
+            before?: string | null;
+            cause?: string | null;
+            /** @default false */
+            dry_run: boolean;
+            /** @default false */
+            force: boolean;
+            group?: string | null;
+            id?: string | null;
+            newer_than_s?: number | null;
+            older_than_s?: number | null;
+            type?: string | null;
+        };
         /** RowProblem */
         RowProblem: {
             code: string;
@@ -1125,7 +1310,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Request fulfilled, document follows */
+            /** @description Browsers get the shop */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1273,6 +1458,298 @@ export interface operations {
             };
             /** @description Not there, or another's */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    listDeadLetters: {
+        parameters: {
+            query?: {
+                group?: string | null;
+                cause?: string | null;
+                type?: string | null;
+                older_than_s?: number | null;
+                newer_than_s?: number | null;
+                /** @description Only what failed before; with a zone */
+                before?: string | null;
+                /** @description Letters to name one by one */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+            /** @description A credential is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The role for this is missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Input that can never work: see `errors` or `code` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description A part that this needs is away; nothing was accepted */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    dropDeadLetters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DropInput"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneView"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description A credential is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The role for this is missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Input that can never work: see `errors` or `code` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description A part that this needs is away; nothing was accepted */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    replayDeadLetters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayInput"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoneView"];
+                };
+            };
+            /** @description The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description A credential is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The role for this is missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Input that can never work: see `errors` or `code` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description A part that this needs is away; nothing was accepted */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    getDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LettersView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+            /** @description A credential is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The role for this is missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not there, or another's */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description A part that this needs is away; nothing was accepted */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

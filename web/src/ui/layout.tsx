@@ -45,7 +45,7 @@ function AccountLinks(): ReactNode {
   if (!session) return <Link to="/sign-in">{t('nav.signIn')}</Link>
   return (
     <>
-      {session.user.roles.includes('staff') && <Link to="/account">{t('nav.staff')}</Link>}
+      {session.user.roles.includes('staff') && <Link to="/staff/orders" search={{}}>{t('nav.staff')}</Link>}
       <Link to="/account">{t('nav.account')}</Link>
     </>
   )

@@ -1,0 +1,1 @@
+"""The shop, as people see it in a browser."""

@@ -1,0 +1,11 @@
+/** What staff asks of the list of orders, as it stands in the address. */
+
+export const STATUSES = ['placed', 'confirmed', 'shipped', 'delivered', 'cancelled', 'refunded'] as const
+export type Status = (typeof STATUSES)[number]
+export type OrdersSearch = { status?: Status; email?: string }
+
+export function ordersSearch(raw: Record<string, unknown>): OrdersSearch {
+  const status = STATUSES.find((each) => each === raw.status)
+  const email = typeof raw.email === 'string' && raw.email ? raw.email : undefined
+  return { ...(status ? { status } : {}), ...(email ? { email } : {}) }
+}
