@@ -20,11 +20,11 @@ from broker.outcomes import (
     refuse_expired,
     reject,
     succeed,
-)
-from documents.actors import Actor
     supersede,
-from documents.refusals import Refusal, UnknownActor
+)
 from broker.superseding import moved_on, supersedes
+from documents.actors import Actor
+from documents.refusals import Refusal, UnknownActor
 from documents.stock import Stock
 from documents.terms import Terms
 
@@ -103,15 +103,12 @@ def _decide(
 ) -> tuple[ReceiptRow, list[Row]]:
     """A message that has no receipt yet, or may supersede it: its effect, the receipt that says so, what follows."""
     receipt = blank_receipt(delivery, now)
-    refuse_expired(delivery, now)
-    if delivery.failure is not None or delivery.message is None:
-        return receipt, [fail(receipt, delivery, now)]
     failed = loaded.known.get(key_of(delivery))
     kind = groups[delivery.group.name].actor.kind
     rev = _rev(kind, delivery, loaded)
     if delivery.replay is not None and failed is not None:
         supersede(receipt, failed, delivery.replay)
-    try:
+    refuse_expired(delivery, now)
     moved = moved_on(kind, delivery, receipt, rev, decided.receipts, loaded.known)
     if moved is not None and delivery.failure is None:
         if not delivery.envelope.sender.is_system:
@@ -120,18 +117,21 @@ def _decide(
             return receipt, []
         # Nobody would read a refusal of what the system itself sent, and what it carries must not vanish.
         delivery.fail("superseded", moved)
-        effects, actor = _handle(delivery, loaded, groups[delivery.group.name], terms, now)
+    if delivery.failure is not None or delivery.message is None:
         receipt["rev"] = receipt["failed_rev"] if delivery.reason == "superseded" else rev
+        return receipt, [fail(receipt, delivery, now)]
+    try:
+        effects, actor = _handle(delivery, loaded, groups[delivery.group.name], terms, now)
         rows = follow_rows(delivery, effects, actor)
     except Refusal as refusal:
         if delivery.is_event:
             raise RetryLater(delivery, refusal) from refusal
         reject(receipt, refusal)
+        if delivery.replay is not None:
+            receipt["rev"] = rev
         return receipt, []
     except Transient as error:
         raise RetryLater(delivery, error) from error
-        if delivery.replay is not None:
-            receipt["rev"] = rev
     except Exception as error:
         raise HandlerFailed(delivery, error) from error
     succeed(receipt, effects, actor.rev)
@@ -140,9 +140,6 @@ def _decide(
     return receipt, rows
 
 
-def _handle(
-    delivery: Delivery, loaded: Loaded, group: OrderedGroup, terms: Terms, now: datetime
-) -> tuple[Effects, Actor]:
 def _rev(kind: str, delivery: Delivery, loaded: Loaded) -> int | None:
     """The revision at which a message finds its actor; 0 where there is none, None where that cannot be told."""
     key = (kind, delivery.envelope.key)
@@ -152,6 +149,9 @@ def _rev(kind: str, delivery: Delivery, loaded: Loaded) -> int | None:
     return actor.rev if actor is not None else 0
 
 
+def _handle(
+    delivery: Delivery, loaded: Loaded, group: OrderedGroup, terms: Terms, now: datetime
+) -> tuple[Effects, Actor]:
     message = delivery.message
     assert message is not None
     handler = group.handlers.get(type(message))
