@@ -6,7 +6,7 @@ from broker.outbox import derived_id
 from documents.carts import CartStatus
 from documents.operations import Outcome
 from ops.check.findings import Finding
-from ops.check.view import Row, View, chunks, grouped, merged
+from ops.check.view import Row, Side, View, chunks, merged
 
 CART_FIELDS = ("rev", "status", "merged_into", "updated_at", "lines")
 MERGED = CartStatus.MERGED.value
@@ -23,8 +23,8 @@ async def rev_has_receipts(view: View) -> AsyncIterator[Finding]:
         {"$sort": {"_id": 1}},
     ]
     streams = merged(
-        grouped(view.find("carts", {}, ("rev", "status", "updated_at"), "_id"), "_id"),
-        grouped(view.aggregate("receipts", last), "_id"),
+        Side(view.find("carts", {}, ("rev", "status", "updated_at"), "_id"), "_id"),
+        Side(await view.sums("receipts", last), "_id"),
     )
     async for cart_id, (carts, receipts) in streams:
         known = receipts[0]["rev"] if receipts else 0
@@ -42,13 +42,13 @@ async def merged_is_closed(view: View) -> AsyncIterator[Finding]:
     """A merged cart is empty and names the cart that took its lines, as its merge's receipt does; an open one none."""
     where = {"type": "MergeCart", "status": {"$in": [Outcome.SUCCEEDED.value, Outcome.PENDING.value]}}
     streams = merged(
-        grouped(
+        Side(
             view.find(
                 "carts", {"$or": [{"status": MERGED}, {"merged_into": {"$ne": None}}]}, CART_FIELDS, "_id"
             ),
             "_id",
         ),
-        grouped(view.find("receipts", where, ("key", "resource"), "key"), "key"),
+        Side(view.find("receipts", where, ("key", "resource"), "key"), "key"),
     )
     async for cart_id, (carts, receipts) in streams:
         into = {str(each["resource"]).partition("/")[2] for each in receipts} - {cart_id}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from documents.operations import Outcome
-from ops.check.view import Row, View, grouped, merged
+from ops.check.view import Row, Side, View, merged
 
 ORDER_FIELDS = (
     *(
@@ -63,15 +63,15 @@ async def cases(view: View) -> AsyncIterator[Case]:
     """All cases by order id, in one pass over seven sorted streams; nothing is loaded whole."""
     failed = {"status": Outcome.FAILED.value}
     streams = merged(
-        grouped(view.find("orders", {}, ORDER_FIELDS, "_id"), "_id"),
-        grouped(view.find("payments", {}, PAYMENT_FIELDS, "_id"), "_id"),
-        grouped(view.charges({}, "_id"), "_id"),
-        grouped(view.find("shipments", {}, SHIPMENT_FIELDS, "_id"), "_id"),
-        grouped(
+        Side(view.find("orders", {}, ORDER_FIELDS, "_id"), "_id"),
+        Side(view.find("payments", {}, PAYMENT_FIELDS, "_id"), "_id"),
+        Side(view.charges({}, "_id"), "_id"),
+        Side(view.find("shipments", {}, SHIPMENT_FIELDS, "_id"), "_id"),
+        Side(
             view.find("movements", {"order_id": {"$type": "string"}}, MOVEMENT_FIELDS, "order_id"), "order_id"
         ),
-        grouped(view.find("notifications", {}, NOTIFICATION_FIELDS, "order_id"), "order_id"),
-        grouped(view.find("receipts", failed, ("key", "group"), "key"), "key"),
+        Side(view.find("notifications", {}, NOTIFICATION_FIELDS, "order_id"), "order_id"),
+        Side(view.find("receipts", failed, ("key", "group"), "key"), "key"),
     )
     async for key, (orders, payments, charges, shipments, movements, notifications, failures) in streams:
         case = Case(

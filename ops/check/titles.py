@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from ops.check.view import Row, View, grouped, merged
+from ops.check.view import Row, Side, View, merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ async def titles(view: View) -> AsyncIterator[Title]:
         {"$sort": {"_id": 1}},
     ]
     streams = merged(
-        grouped(view.find("stock", {}, ("on_hand", "reserved", "available"), "_id"), "_id"),
-        grouped(view.aggregate("movements", sums), "_id"),
-        grouped(view.find("books", {}, ("available",), "_id"), "_id"),
+        Side(view.find("stock", {}, ("on_hand", "reserved", "available"), "_id"), "_id"),
+        Side(await view.sums("movements", sums), "_id"),
+        Side(view.find("books", {}, ("available",), "_id"), "_id"),
     )
     async for isbn, (stock, ledger, books) in streams:
         view.count("titles")

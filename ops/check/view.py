@@ -5,6 +5,7 @@ transaction are seen together or not at all. The broker has no such thing: it is
 that what it no longer holds has left its effect in the snapshot.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -23,6 +25,7 @@ Row = dict[str, Any]
 Database = AsyncDatabase[Row]
 
 CHUNK = 1_000  # documents looked up at a time
+BATCH = 2_000  # documents read at a time
 TTL_SLACK = timedelta(hours=1)  # the database drops what is due within minutes, not at once
 
 
@@ -74,15 +77,19 @@ class View:
     ) -> AsyncCursor[Row]:
         """See `find`."""
         cursor = collection.find(
-            where, dict.fromkeys(fields, 1), session=self.session, batch_size=5 * CHUNK, allow_disk_use=True
+            where, dict.fromkeys(fields, 1), session=self.session, batch_size=BATCH, allow_disk_use=True
         )
         return cursor.sort(sort, 1) if sort is not None else cursor
 
+    async def sums(self, collection: str, pipeline: Sequence[Row]) -> AsyncCommandCursor[Row]:
+        """As `aggregate`, for a merge."""
+        return await self.database[collection].aggregate(
+            pipeline, session=self.session, allowDiskUse=True, batchSize=BATCH
+        )
+
     async def aggregate(self, collection: str, pipeline: Sequence[Row]) -> AsyncIterator[Row]:
         """What the server makes of this moment's documents, spilling to its disk where it must."""
-        cursor = await self.database[collection].aggregate(
-            pipeline, session=self.session, allowDiskUse=True, batchSize=5 * CHUNK
-        )
+        cursor = await self.sums(collection, pipeline)
         async for row in cursor:
             yield row
 
@@ -106,38 +113,64 @@ async def chunks(rows: AsyncIterator[Row], size: int = CHUNK) -> AsyncIterator[l
         yield chunk
 
 
-async def grouped(rows: AsyncIterator[Row], key: str) -> AsyncIterator[tuple[str, list[Row]]]:
-    """The documents of a stream that is sorted by `key`, together by key."""
-    current: str | None = None
-    group: list[Row] = []
-    async for row in rows:
-        if row[key] != current:
-            if current is not None:
-                yield current, group
-            current, group = row[key], []
-        group.append(row)
-    if current is not None:
-        yield current, group
+class Side:
+    """One sorted stream of a merge: read in batches, the next one asked for while the last is worked off."""
+
+    def __init__(self, cursor: AsyncCursor[Row] | AsyncCommandCursor[Row], key: str) -> None:
+        self._cursor = cursor
+        self._key = key
+        self._batch: list[Row] = []
+        self._at = 0
+        self._next: asyncio.Task[list[Row]] | None = None
+        self._over = False
+        self.head: str | None = None
+
+    async def begin(self) -> None:
+        """Reads as far as the first key."""
+        await self._fill()
+
+    async def take(self) -> list[Row]:
+        """The documents of the key at its head; the head is then the next key, None at the end."""
+        key, taken = self.head, []
+        while self.head == key:
+            taken.append(self._batch[self._at])
+            self._at += 1
+            if self._at < len(self._batch):
+                self.head = self._batch[self._at][self._key]
+            else:
+                await self._fill()
+        return taken
+
+    async def close(self) -> None:
+        """Lets go of the cursor."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+        await self._cursor.close()
+
+    async def _fill(self) -> None:
+        self._batch, self._at = ([] if self._over else await (self._next or self._read())), 0
+        self._next = None
+        if self._batch:
+            self._next = asyncio.create_task(self._read())
+        else:
+            self._over = True
+        self.head = self._batch[0][self._key] if self._batch else None
+
+    async def _read(self) -> list[Row]:
+        return await self._cursor.to_list(BATCH)
 
 
-async def merged(
-    *streams: AsyncIterator[tuple[str, list[Row]]],
-) -> AsyncIterator[tuple[str, list[list[Row]]]]:
+async def merged(*sides: Side) -> AsyncIterator[tuple[str, list[list[Row]]]]:
     """Streams sorted by key, side by side: for each key what each stream has of it, [] where it has nothing.
 
     MongoDB sorts strings by their UTF-8 bytes and Python by code points, which is the same order.
     """
-    heads: list[tuple[str, list[Row]] | None] = [await anext(stream, None) for stream in streams]
-    while True:
-        keys = [head[0] for head in heads if head is not None]
-        if not keys:
-            return
-        key = min(keys)
-        found: list[list[Row]] = []
-        for index, head in enumerate(heads):
-            if head is not None and head[0] == key:
-                found.append(head[1])
-                heads[index] = await anext(streams[index], None)
-            else:
-                found.append([])
-        yield key, found
+    try:
+        for side in sides:
+            await side.begin()
+        while (key := min((side.head for side in sides if side.head is not None), default=None)) is not None:
+            yield key, [await side.take() if side.head == key else [] for side in sides]
+    finally:
+        for side in sides:
+            await side.close()

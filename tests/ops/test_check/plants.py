@@ -6,6 +6,7 @@ from pymongo import WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
+from documents.orders import Order
 from tests.ops.test_check.journeys import Journeys
 
 Row = dict[str, Any]
@@ -36,6 +37,7 @@ class Plants:
                 await collection.delete_many({})
                 if kept:
                     await collection.insert_many(kept)
+        await self.database["orders"].create_indexes(Order.Settings.indexes)
 
     async def change(self, collection: str, where: str | Row, change: Row | list[Row]) -> None:
         """One document is no longer as it was, past validators."""
