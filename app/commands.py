@@ -227,7 +227,8 @@ class _WayIn:
             return _problem(self.request, problem_of(self.name, REUSED), headers)
         if ended.status is not Outcome.SUCCEEDED:
             return _problem(self.request, problem_of(self.name, ended), headers)
-        result = await read_resource(self.edge, ended.resource or self.resource, self.sender.id)
+        resource = ended.resource or self.resource
+        result = await read_resource(self.edge, resource, self.sender.id, ended.state)
         return Response(view(self.name, self.operation, ended, result), status_code=200, headers=headers)
 
 

@@ -53,6 +53,7 @@ class Ended:
     note: dict[str, Any] | None
     accepted_at: datetime | None = None
     group: str = ""
+    state: bytes | None = None  # the resource's document as it was committed (BSON), where a reply brought it
 
     @property
     def over(self) -> bool:
@@ -83,6 +84,7 @@ def replied(reply: Reply) -> Ended:
         reply.result,
         None,
         reply.group,
+        reply.state,
     )
 
 

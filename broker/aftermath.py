@@ -5,9 +5,9 @@ published stays for the relay; an answer that is lost costs its sender a look-up
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-import msgspec
 import structlog
 
 from broker.acks import AckBook
@@ -15,12 +15,13 @@ from broker.delivery import Delivery
 from broker.outbox import Outbox, Row
 from broker.outcomes import ReceiptRow
 from broker.publish import Publisher
-from broker.replies import Reply
+from broker.replies import ENCODER, Reply
 from documents.operations import Outcome
 
 log = structlog.get_logger(__name__)
 
 UNDER_WAY_MAX = 8  # batches
+NO_STATES: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Aftermath:
@@ -33,13 +34,21 @@ class Aftermath:
         self._room = asyncio.Semaphore(UNDER_WAY_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def settle(self, answers: Sequence[tuple[Delivery, ReceiptRow]], rows: Sequence[Row]) -> None:
-        """Acks now; publishes and answers in the background, waiting only while too much of that is under way."""
+    async def settle(
+        self,
+        answers: Sequence[tuple[Delivery, ReceiptRow]],
+        rows: Sequence[Row],
+        states: Mapping[str, bytes] = NO_STATES,
+    ) -> None:
+        """Acks now; publishes and answers in the background, waiting only while too much of that is under way.
+
+        `states` are committed documents (BSON) by the name of the resource, for those who wait.
+        """
         await self._acks.done(delivery for delivery, _ in answers)
         waiting = [(delivery, receipt) for delivery, receipt in answers if delivery.raw.reply_to]
         if rows or waiting:
             await self._room.acquire()
-            task = asyncio.create_task(self._follow_up(waiting, rows))
+            task = asyncio.create_task(self._follow_up(waiting, rows, states))
             self._tasks.add(task)
             task.add_done_callback(self._done)
 
@@ -54,30 +63,40 @@ class Aftermath:
             task.cancel()
         await self.finished()
 
-    async def _follow_up(self, waiting: Sequence[tuple[Delivery, ReceiptRow]], rows: Sequence[Row]) -> None:
+    async def _follow_up(
+        self,
+        waiting: Sequence[tuple[Delivery, ReceiptRow]],
+        rows: Sequence[Row],
+        states: Mapping[str, bytes],
+    ) -> None:
+        by_edge: dict[str, list[Reply]] = {}
         for delivery, receipt in waiting:
-            await self._reply(delivery, receipt)
+            # A first step leaves the answer to the second.
+            if delivery.raw.reply_to and receipt["status"] != Outcome.PENDING.value:
+                reply = reply_of(delivery, receipt, states.get(receipt["resource"] or ""))
+                by_edge.setdefault(delivery.raw.reply_to, []).append(reply)
+        for queue, replies in by_edge.items():
+            await self._publisher.reply(queue, ENCODER.encode(replies))
         await self._outbox.send(rows)
-
-    async def _reply(self, delivery: Delivery, receipt: ReceiptRow) -> None:
-        """Answers whoever waits for this message's operation; a first step leaves that to the second."""
-        if receipt["status"] == Outcome.PENDING.value or not delivery.raw.reply_to:
-            return
-        group, _, message_id = (delivery.envelope.operation or receipt["_id"]).partition("/")
-        reply = Reply(
-            group=group,
-            message_id=message_id,
-            status=receipt["status"],
-            fingerprint=receipt["fingerprint"],
-            resource=receipt["resource"],
-            rev=receipt["rev"],
-            result=receipt["result"],
-            problem=receipt["problem"],
-        )
-        await self._publisher.reply(delivery.raw.reply_to, msgspec.json.encode(reply), message_id)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._room.release()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("aftermath.failed", error=repr(error), exc_info=error)  # the relay repeats what is left
+
+
+def reply_of(delivery: Delivery, receipt: ReceiptRow, state: bytes | None) -> Reply:
+    """The answer for whoever waits for this message's operation."""
+    group, _, message_id = (delivery.envelope.operation or receipt["_id"]).partition("/")
+    return Reply(
+        group=group,
+        message_id=message_id,
+        status=receipt["status"],
+        fingerprint=receipt["fingerprint"],
+        resource=receipt["resource"],
+        rev=receipt["rev"],
+        result=receipt["result"],
+        problem=receipt["problem"],
+        state=state,
+    )

@@ -91,13 +91,17 @@ def receive(group: Group, queue: str, raw: AbstractIncomingMessage) -> Delivery:
         _require_sound(envelope, raw)
     except (msgspec.DecodeError, Unsound) as error:
         unread = _unreadable(raw)
-        return Delivery(group, queue, raw, channel, unread, None, failure=error, reason="undecodable", **known)
+        return Delivery(
+            group, queue, raw, channel, unread, None, failure=error, reason="undecodable", **known
+        )
     try:
         message = envelope.open(MESSAGES)
         if message.key != envelope.key:
             raise Unsound(f"the envelope is about {envelope.key}, its message about {message.key}")
     except (msgspec.DecodeError, UnknownMessage, Unsound) as error:
-        return Delivery(group, queue, raw, channel, envelope, None, failure=error, reason="undecodable", **known)
+        return Delivery(
+            group, queue, raw, channel, envelope, None, failure=error, reason="undecodable", **known
+        )
     return Delivery(group, queue, raw, channel, envelope, message, **known)
 
 

@@ -169,16 +169,16 @@ class Publisher:
         self._exchanges[name] = exchange
         return exchange
 
-    async def reply(self, queue: str, body: bytes, message_id: str) -> None:
-        """Sends a transient answer to whoever waits: unconfirmed, not mandatory; a lost one costs a look-up."""
+    async def reply(self, queue: str, body: bytes) -> None:
+        """Sends transient answers to whoever waits: unconfirmed, not mandatory; a lost one costs a look-up."""
         if not self.ready or self._loose_exchange is None:
             return
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._loose_exchange.publish(
-                    aio_pika.Message(body, correlation_id=message_id, content_type="application/json"),
+                    aio_pika.Message(body, content_type="application/vnd.msgpack"),
                     queue,
                     mandatory=False,
                 )
         except (*BROKEN, TimeoutError) as error:
-            log.info("reply.lost", message_id=message_id, error=str(error))
+            log.info("replies.lost", queue=queue, error=str(error))

@@ -17,7 +17,10 @@ QUEUE_LENGTH_MAX = 10_000  # answers; older ones make room
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """How a command ended, as its receipt says. Travels as JSON, its correlation id is the message id."""
+    """How a command ended, as its receipt says. All those of a batch for one edge travel together, as MessagePack.
+
+    `state` is the document that `resource` names, as it was committed (BSON): whoever waited need not read it.
+    """
 
     group: str
     message_id: str
@@ -27,9 +30,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     rev: int | None = None
     result: dict[str, Any] | None = None
     problem: dict[str, Any] | None = None
+    state: bytes | None = None
 
 
-DECODER = msgspec.json.Decoder(Reply)
+ENCODER = msgspec.msgpack.Encoder()
+DECODER = msgspec.msgpack.Decoder(list[Reply])
 
 
 class Replies:
@@ -68,9 +73,12 @@ class Replies:
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
         try:
-            self.resolve(DECODER.decode(message.body))
+            replies = DECODER.decode(message.body)
         except msgspec.DecodeError as error:
-            log.warning("reply.unreadable", correlation_id=message.correlation_id, error=str(error))
+            log.warning("replies.unreadable", error=str(error))
+            return
+        for reply in replies:
+            self.resolve(reply)
 
     def _forget(self, message_id: str, future: asyncio.Future[Reply]) -> None:
         futures = self._waiting.get(message_id, [])

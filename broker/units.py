@@ -1,4 +1,4 @@
-"""Group commit for what unordered groups have decided: many units of work, one transaction.
+"""Group commit for what unordered groups have decided: many units of work, one transaction; and group reads.
 
 Each unit is atomic: its actors (compare-and-set), its receipt and its outbox rows. Units that cannot be written
 together are split until the bad one stands alone; it alone gets the error.
@@ -7,6 +7,7 @@ together are split until the bad one stands alone; it alone gets the error.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from pymongo import AsyncMongoClient
@@ -22,11 +23,14 @@ from broker.actors.store import (
     write_actors,
 )
 from broker.faults import UNWRITABLE, conflict_delay, is_away, is_conflict
+from broker.linger import linger_s
 from broker.outbox import Row
 from broker.outcomes import ReceiptRow, operations_ended
 from documents.actors import Actor
 
 log = structlog.get_logger(__name__)
+
+Raw = dict[str, Any]
 
 UNITS_MAX = 100
 PAUSE_S = 0.5
@@ -42,6 +46,47 @@ class Unit:
     written: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
+class GroupLoad:
+    """Reads documents in groups: those that are asked for while a query is under way share the next one."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[type[Actor], dict[str, asyncio.Future[Raw | None]]] = {}
+        self._under_way: dict[type[Actor], asyncio.Task[None]] = {}
+
+    async def get(self, kind: type[Actor], key: str) -> Raw | None:
+        """The document as it is now, or None. Raises what the driver raises."""
+        wanted = self._wanted.setdefault(kind, {})
+        future = wanted.get(key)
+        if future is None:
+            future = wanted[key] = asyncio.get_running_loop().create_future()
+        if kind not in self._under_way:
+            self._under_way[kind] = asyncio.create_task(self._read(kind))
+        return await asyncio.shield(future)
+
+    async def _read(self, kind: type[Actor]) -> None:
+        try:
+            while wanted := self._wanted.pop(kind, {}):
+                await self._read_one_group(kind, wanted)
+        finally:
+            del self._under_way[kind]
+
+    async def _read_one_group(self, kind: type[Actor], wanted: dict[str, asyncio.Future[Raw | None]]) -> None:
+        try:
+            query = {"_id": {"$in": list(wanted)}}
+            found = {raw["_id"]: raw async for raw in kind.get_pymongo_collection().find(query)}
+        except BaseException as error:
+            for future in wanted.values():
+                if isinstance(error, Exception):
+                    future.set_exception(error)
+                else:
+                    future.cancel()
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for key, future in wanted.items():
+                future.set_result(found.get(key))
+
+
 class GroupCommit:
     """Commits units in groups: whatever waits goes into the next transaction.
 
@@ -52,6 +97,7 @@ class GroupCommit:
 
     def __init__(self, client: AsyncMongoClient[dict[str, object]]) -> None:
         self._client = client
+        self.loads = GroupLoad()
         self._waiting: asyncio.Queue[Unit] = asyncio.Queue()
         self.healthy = True
 
@@ -76,10 +122,14 @@ class GroupCommit:
 
     async def run(self) -> None:
         """Works until cancelled."""
+        size = 0
         while True:
             units = [await self._waiting.get()]
+            if wait_s := linger_s(size, self._waiting.qsize()):
+                await asyncio.sleep(wait_s)
             while len(units) < UNITS_MAX and not self._waiting.empty():
                 units.append(self._waiting.get_nowait())
+            size = len(units)
             await self._write([unit for unit in units if not unit.written.done()])
 
     async def _write(self, units: Sequence[Unit]) -> None:

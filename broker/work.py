@@ -60,7 +60,7 @@ class Work:
 
     async def load(self, kind: type[A], key: str) -> A | None:
         """The actor as the database has it."""
-        raw = await kind.get_pymongo_collection().find_one({"_id": key})
+        raw = await self.commits.loads.get(kind, key)
         return kind.loaded(raw) if raw is not None else None
 
     async def save(self, *actors: Actor) -> None:

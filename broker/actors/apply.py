@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import bson
+
 from broker.delivery import Delivery
 from broker.groups import Desk, Effects, Offer, OrderedGroup, Transient
 from broker.messages import BookChanged, UnknownMessage
@@ -52,6 +54,7 @@ class Decided:
     answers: list[tuple[Delivery, ReceiptRow]] = field(default_factory=list)
     receipts: dict[str, ReceiptRow] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    states: dict[str, bytes] = field(default_factory=dict)  # documents by resource, for those who wait
 
 
 class HandlerFailed(Exception):
@@ -182,3 +185,16 @@ def _availability(loaded: Loaded, decided: Decided) -> Iterable[Row]:
         if stock.crossed_zero and not added:
             event = BookChanged(isbn=stock.id)
             yield row_of(follow_up(causes[stock.last_cause], event, stock.rev), event)
+
+
+def states_for_waiting(decided: Decided, loaded: Loaded) -> dict[str, bytes]:
+    """The documents (BSON) of the resources that somebody waits to see, by name: "carts/…" is the cart of that id."""
+    states = {}
+    for delivery, receipt in decided.answers:
+        resource = receipt["resource"]
+        if delivery.raw.reply_to and resource and resource not in states:
+            kinds, _, key = resource.partition("/")
+            actor = loaded.actors.get((kinds.removesuffix("s"), key))
+            if actor is not None:
+                states[resource] = bson.encode(actor.stored())
+    return states

@@ -15,13 +15,14 @@ import structlog
 from pymongo.asynchronous.database import AsyncDatabase
 
 from broker.acks import AckBook
-from broker.actors.apply import Decided, HandlerFailed, RetryLater, apply
+from broker.actors.apply import Decided, HandlerFailed, RetryLater, apply, states_for_waiting
 from broker.actors.mailboxes import Mailboxes
 from broker.actors.store import TRANSACTION, AlreadyReceived, Fenced, Store
 from broker.aftermath import Aftermath
 from broker.delivery import Delivery
 from broker.faults import UNWRITABLE, conflict_delay, is_away, is_conflict
 from broker.groups import OrderedGroup
+from broker.linger import linger_s
 from broker.retry import IN_PLACE_LIMIT_S, in_place_delay
 from documents.actors import utc_now
 from documents.terms import Terms
@@ -75,9 +76,14 @@ class CommitLoop:
 
     async def run(self) -> None:
         """Works until cancelled; a batch that is under way is then given back by the broker."""
+        size = 0
         while True:
-            batch = await self.mailboxes.take(self._batch_max)
+            await self.mailboxes.arrived()
             self._idle.clear()
+            if wait_s := linger_s(size, self.mailboxes.ready):
+                await asyncio.sleep(wait_s)
+            batch = await self.mailboxes.take(self._batch_max)
+            size = len(batch)
             # Deliveries of a channel that is gone come again: working them off would cost, not harm.
             await self._work([each for each in batch if not each.gone])
             if not self.mailboxes.ready:
@@ -125,7 +131,7 @@ class CommitLoop:
                 self.healthy = True
                 conflicts = fences = pauses = 0
                 self._observe(len(parts.popleft()))
-                await self._aftermath.settle(decided.answers, decided.rows)
+                await self._aftermath.settle(decided.answers, decided.rows, decided.states)
 
     async def _commit(self, batch: Sequence[Delivery], *, look_up: bool) -> Decided:
         """One attempt. Documents are loaded inside the transaction, so that a retry sees them afresh."""
@@ -136,6 +142,7 @@ class CommitLoop:
             loaded = await self._store.load(batch, session, look_up=look_up)
             decided = apply(batch, loaded, self._groups, self._terms, utc_now())
             await self._store.write(loaded, decided, session)
+        decided.states = states_for_waiting(decided, loaded)
         return decided
 
     def _postpone(self, parts: Parts, later: RetryLater) -> None:

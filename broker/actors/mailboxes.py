@@ -29,9 +29,9 @@ class Mailboxes:
         return len(self._ready) + sum(len(box) for box in self._waiting.values())
 
     @property
-    def ready(self) -> bool:
-        """Whether something can be taken at once."""
-        return bool(self._ready)
+    def ready(self) -> int:
+        """How many deliveries can be taken at once."""
+        return len(self._ready)
 
     def put(self, delivery: Delivery) -> None:
         """A delivery arrives; behind a mailbox that waits it waits too.
@@ -64,10 +64,15 @@ class Mailboxes:
 
     async def take(self, most: int) -> list[Delivery]:
         """At least one and at most `most` deliveries, in order, as soon as there are any."""
+        await self.arrived()
+        return [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+
+    async def arrived(self) -> None:
+        """Returns as soon as there is something to take."""
         while True:
             wait_s = self._wake()
             if self._ready:
-                return [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+                return
             self._arrived.clear()
             try:
                 async with asyncio.timeout(wait_s):

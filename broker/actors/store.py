@@ -1,5 +1,6 @@
 """Reading and writing a batch's documents: each collection once, all in one transaction."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from broker.actors.apply import Decided, HandlerFailed, Loaded
+from broker.actors.apply import ActorKey, Decided, HandlerFailed, Loaded
 from broker.delivery import Delivery
 from broker.groups import Offer, OrderedGroup
 from broker.outbox import Row
@@ -77,7 +78,9 @@ class Store:
     ) -> None:
         offered: set[str] = set()
         counted: set[str] = set()
+        named: defaultdict[ActorKey, set[str]] = defaultdict(set)
         for each in batch:
+            named[each.actor].update(_titles_in(each))
             group = self._groups[each.group.name]
             kind = type(each.message)
             if each.failure is not None or not (kind in group.offers_for or kind in group.stock_for):
@@ -87,7 +90,7 @@ class Store:
                 continue
             try:
                 # What an earlier message of the batch puts into the cart is needed too.
-                titles = set(group.titles(actor, each.message)) | _put_in_before(each, batch)
+                titles = {*group.titles(actor, each.message), *named[each.actor]}
             except Exception as error:
                 raise HandlerFailed(each, error) from error
             if kind in group.offers_for:
@@ -148,15 +151,10 @@ async def _load_actors(
             loaded.unreadable[kind.kind, raw["_id"]] = error
 
 
-def _put_in_before(delivery: Delivery, batch: Sequence[Delivery]) -> set[str]:
-    named: set[str] = set()
-    for each in batch:
-        if each is delivery:
-            break
-        if each.actor == delivery.actor:
-            isbn = getattr(each.message, "isbn", None)
-            named.update({isbn} if isbn else (line.isbn for line in getattr(each.message, "lines", ())))
-    return named
+def _titles_in(delivery: Delivery) -> Iterable[str]:
+    """The titles that a message itself names."""
+    isbn = getattr(delivery.message, "isbn", None)
+    return (isbn,) if isbn else (line.isbn for line in getattr(delivery.message, "lines", ()))
 
 
 async def known_receipts(keys: Iterable[str], session: AsyncClientSession) -> dict[str, ReceiptRow]:
@@ -183,7 +181,8 @@ async def insert_receipts(receipts: list[ReceiptRow], session: AsyncClientSessio
     if replays:
         failed = Outcome.FAILED.value
         writes = [
-            ReplaceOne({"_id": each["_id"], "status": failed, "at": each["supersedes"]}, each) for each in replays
+            ReplaceOne({"_id": each["_id"], "status": failed, "at": each["supersedes"]}, each)
+            for each in replays
         ]
         done = await collection.bulk_write(writes, ordered=False, session=session)
         if done.matched_count != len(writes):

@@ -155,7 +155,7 @@ class ScriptedWorker:
             problem=verdict.problem,
         )
         await self._channel.default_exchange.publish(
-            Message(msgspec.json.encode(reply), correlation_id=envelope.id), reply_to, mandatory=False
+            Message(msgspec.msgpack.encode([reply])), reply_to, mandatory=False
         )
 
 

@@ -77,7 +77,7 @@ def reply(message_id: str) -> Reply:
 
 async def answer(speaker: Publisher, ears: Ears, message_id: str) -> None:
     """Sends one."""
-    await speaker.reply(ears.replies.queue, msgspec.json.encode(reply(message_id)), message_id)
+    await speaker.reply(ears.replies.queue, msgspec.msgpack.encode([reply(message_id)]))
 
 
 async def change(speaker: Publisher, isbn: str) -> None:
@@ -109,7 +109,7 @@ async def test_replies(speaker: Publisher, ears: Ears) -> None:
 async def test_unreadable_reply(speaker: Publisher, ears: Ears) -> None:
     """An answer that cannot be read is passed over, and the next one is heard."""
     waiting = ears.replies.expect("m1")
-    await speaker.reply(ears.replies.queue, b"{", "m1")
+    await speaker.reply(ears.replies.queue, b"{")
     await answer(speaker, ears, "m1")
     async with asyncio.timeout(10):
         assert await waiting == reply("m1")
