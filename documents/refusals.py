@@ -57,7 +57,9 @@ class CartFull(Refusal):
     code = "cart_full"
 
     def __init__(self, cart_id: str, lines_max: int) -> None:
-        super().__init__(f"Cart {cart_id} already holds {lines_max} titles", cart_id=cart_id, lines_max=lines_max)
+        super().__init__(
+            f"Cart {cart_id} already holds {lines_max} titles", cart_id=cart_id, lines_max=lines_max
+        )
 
 
 class QuantityTooLarge(Refusal):
@@ -140,7 +142,9 @@ class CannotCancel(Refusal):
     code = "cannot_cancel"
 
     def __init__(self, order_id: str, status: str) -> None:
-        super().__init__(f"Order {order_id} is {status} and cannot be cancelled", order_id=order_id, status=status)
+        super().__init__(
+            f"Order {order_id} is {status} and cannot be cancelled", order_id=order_id, status=status
+        )
 
 
 class MoveNotAllowed(Refusal):
@@ -150,7 +154,11 @@ class MoveNotAllowed(Refusal):
 
     def __init__(self, kind: str, key: str, status: str, target: str) -> None:
         super().__init__(
-            f"{kind} {key} is {status} and cannot become {target}", kind=kind, id=key, status=status, target=target
+            f"{kind} {key} is {status} and cannot become {target}",
+            kind=kind,
+            id=key,
+            status=status,
+            target=target,
         )
 
 

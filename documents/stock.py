@@ -73,7 +73,9 @@ class Stock(Stored):
     def reserve(self, copies: int, cause: str, order_id: str) -> None:
         """Promises copies to an order; ask `can_reserve` first for all of its titles."""
         if not self.can_reserve(copies):
-            raise ValueError(f"{copies} copies of {self.id} were reserved where {self.available} are available")
+            raise ValueError(
+                f"{copies} copies of {self.id} were reserved where {self.available} are available"
+            )
         self._move(Change(Reason.RESERVED, 0, copies, cause, order_id))
 
     def release(self, copies: int, cause: str, order_id: str) -> None:

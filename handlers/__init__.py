@@ -1,0 +1,1 @@
+"""The subscriber groups: catalog, carts, orders, payments, shipments, notifications. A file or folder a group."""

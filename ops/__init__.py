@@ -1,1 +1,1 @@
-"""What runs Quire: settings, command line, child servers, checks and benchmarks. The only layer that knows all others."""
+"""What runs Quire: settings, command line, child servers, checks and benchmarks. It knows all other layers."""

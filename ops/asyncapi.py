@@ -34,8 +34,10 @@ def document() -> dict[str, Any]:
 
 
 def _channel(kind: type[Message]) -> dict[str, Any]:
-    command = issubclass(kind, Command)
-    exchange, prefix = (COMMANDS_EXCHANGE, kind.group) if command else (EVENTS_EXCHANGE, kind.__name__)
+    if issubclass(kind, Command):
+        exchange, prefix, type_of = COMMANDS_EXCHANGE, kind.group, "direct"
+    else:
+        exchange, prefix, type_of = EVENTS_EXCHANGE, kind.__name__, "topic"
     return {
         "address": f"{prefix}.{{slot}}",
         "messages": {kind.__name__: {"$ref": f"#/components/messages/{kind.__name__}"}},
@@ -43,7 +45,7 @@ def _channel(kind: type[Message]) -> dict[str, Any]:
         "bindings": {
             "amqp": {
                 "is": "routingKey",
-                "exchange": {"name": exchange, "type": "direct" if command else "topic", "durable": True},
+                "exchange": {"name": exchange, "type": type_of, "durable": True},
                 "bindingVersion": BINDING_VERSION,
             }
         },

@@ -13,7 +13,9 @@ def configure(level: str = "info", form: str = "json") -> None:
     for noisy in ("aio_pika", "aiormq", "pymongo", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if form == "console" else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if form == "console"
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[

@@ -54,7 +54,9 @@ def groups(
         "orders": lambda: ORDERS,
         "payments": lambda: payments(SimulatedGateway(database)),
         "shipments": lambda: SHIPMENTS,
-        "notifications": lambda: notifications(mailer(settings), shop_url(settings), sender=settings.mail_from),
+        "notifications": lambda: notifications(
+            mailer(settings), shop_url(settings), sender=settings.mail_from
+        ),
     }
     return [made[name]() for name in names or known]
 
@@ -71,7 +73,9 @@ def mailer(settings: Settings) -> Mailer:
         return FolderMailer(settings.data / "mail")
     parts = urlsplit(url)
     if parts.scheme not in SMTP_PORTS or not parts.hostname:
-        raise SettingMissing(f"QUIRE_SMTP_URL is smtp://… or smtps://user:password@host:port, not {parts.scheme}://")
+        raise SettingMissing(
+            f"QUIRE_SMTP_URL is smtp://… or smtps://user:password@host:port, not {parts.scheme}://"
+        )
     # Upgraded where the server offers it, unless `?starttls=true` insists (RFC 3207) or smtps speaks TLS at once.
     insists = parse_qs(parts.query).get("starttls", [""])[0] == "true"
     return SmtpMailer(
@@ -124,7 +128,9 @@ def accounts(settings: Settings, keys: Keyring, *, embedded: bool) -> Accounts:
     """Registration and sign-in; wrong passwords are counted in Redis where one is named, else by each edge."""
     url = secret(settings.redis_url)
     throttle = SignInThrottle.with_redis(Redis.from_url(url) if url is not None else None)
-    return Accounts(keyring=keys, operator_token=operator_token(settings, embedded=embedded), throttle=throttle)
+    return Accounts(
+        keyring=keys, operator_token=operator_token(settings, embedded=embedded), throttle=throttle
+    )
 
 
 async def until_there(what: str, start: Callable[[], Awaitable[None]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -9,25 +10,38 @@ from dataclasses import dataclass
 import httpx
 import structlog
 import uvicorn
+from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from app.application import create_app
 from broker.connection import Endpoint
 from broker.embedded import EmbeddedServer, MongoJournal
+from broker.runtime import Runtime
 from documents.catalog import Book
 from ops import parts
 from ops.database import Database, open_database
+from ops.demo_catalogue import DEMO_PREFIX, demo_books
 from ops.edge import make_edge, serving
 from ops.imports import seed
 from ops.instance import Instance, announced
 from ops.servers import Mongod, RabbitMQ, own
 from ops.settings import Settings, secret
-from ops.worker import stop_signal, working
+from ops.worker import first, stop_signal, working
 
 log = structlog.get_logger(__name__)
 
 LOCAL = "local"
 READY_WITHIN_S = 60.0
+READY_POLL_S = 0.05
 STOP_HTTP_WITHIN_S = 5
+
+
+class PortTaken(OSError):
+    """The address cannot be listened on."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(
+            f"http://{host}:{port} cannot be opened ({error.strerror}): choose another with --port"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +70,22 @@ async def up(
     Raises `ServerError` (a server that is missing, fails, or a folder in use) or what made a part die.
     """
     stop = stop_signal()
-    async with running(settings, rabbitmq=rabbitmq, empty=empty) as instance:
+    async with _running(settings, rabbitmq=rabbitmq, empty=empty) as (instance, runtime):
         ready(instance)
-        await stop.wait()
+        await first(stop.wait(), runtime.died())
 
 
 @asynccontextmanager
 async def running(settings: Settings, *, rabbitmq: str | None, empty: bool) -> AsyncIterator[Instance]:
     """An instance that is ready, for as long as the block lasts."""
+    async with _running(settings, rabbitmq=rabbitmq, empty=empty) as (instance, _):
+        yield instance
+
+
+@asynccontextmanager
+async def _running(
+    settings: Settings, *, rabbitmq: str | None, empty: bool
+) -> AsyncIterator[tuple[Instance, Runtime]]:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(own(settings.data))
         settings = settings.model_copy(update={"data": folder})
@@ -72,7 +94,7 @@ async def running(settings: Settings, *, rabbitmq: str | None, empty: bool) -> A
         broker = await _broker(settings, rabbitmq, database, stack)
         await parts.until_there("broker", lambda: parts.apply_topology(broker.endpoint))
         runtime = await stack.enter_async_context(working((), settings, broker.endpoint, database))
-        if not empty and not await Book.get_pymongo_collection().find_one({}, {"_id": 1}):
+        if not empty and await _shelves_are_bare():
             await seed(runtime.publisher)
         url = await stack.enter_async_context(_http(settings, broker.endpoint))
         instance = Instance(
@@ -85,7 +107,15 @@ async def running(settings: Settings, *, rabbitmq: str | None, empty: bool) -> A
             pid=os.getpid(),
         )
         stack.enter_context(announced(folder, instance))
-        yield instance
+        yield instance, runtime
+
+
+async def _shelves_are_bare() -> bool:
+    """Whether the catalogue is empty, or holds nothing but the beginning of the demo's: a start that was cut off."""
+    demo = {"$regex": f"^{DEMO_PREFIX}"}
+    books = Book.get_pymongo_collection()
+    own = await books.find_one({"_id": {"$not": demo}}, {"_id": 1})
+    return own is None and await books.count_documents({"_id": demo}) < sum(1 for _ in demo_books())
 
 
 async def _mongod(settings: Settings, stack: AsyncExitStack) -> str:
@@ -117,8 +147,6 @@ async def _http(settings: Settings, endpoint: Endpoint) -> AsyncIterator[str]:
     async with serving(edge):
         config = uvicorn.Config(
             create_app(edge),
-            host=settings.host,
-            port=settings.port,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -126,26 +154,38 @@ async def _http(settings: Settings, endpoint: Endpoint) -> AsyncIterator[str]:
             server_header=False,
         )
         server = Server(config)
-        task = asyncio.create_task(server.serve(), name="http")
+        listening = _listen(settings)
+        task = asyncio.create_task(server.serve(sockets=[listening]), name="http")
         try:
-            yield await _ready(server, task, settings)
+            url = f"http://{settings.host}:{listening.getsockname()[1]}"
+            yield await _ready(url, task)
         finally:
+            edge.feeds.end()  # whoever watches an order is told to come again: the server waits for open answers
             server.should_exit = True
             await asyncio.gather(task, return_exceptions=True)
+            listening.close()
 
 
-async def _ready(server: Server, task: asyncio.Task[None], settings: Settings) -> str:
-    async with asyncio.timeout(READY_WITHIN_S):
-        while not server.started:
+def _listen(settings: Settings) -> socket.socket:
+    """The open port. Raises `PortTaken`."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        raise PortTaken(settings.host, settings.port, error) from error
+
+
+async def _ready(url: str, task: asyncio.Task[None]) -> str:
+    """Waits until /health/ready says so. Raises what ended the server."""
+    async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(base_url=url) as client:
+
+        async def ready() -> bool:
             if task.done():
                 task.result()
-                raise OSError(
-                    f"http://{settings.host}:{settings.port} could not be opened: is the port in use?"
-                )
-            await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        url = f"http://{settings.host}:{port}"
-        async with httpx.AsyncClient(base_url=url) as client:
-            while (await client.get("/health/ready")).status_code != 200:
-                await asyncio.sleep(0.05)
+            return (await client.get("/health/ready")).status_code == 200
+
+        until_ready = AsyncRetrying(
+            retry=retry_if_result(lambda well: not well), wait=wait_fixed(READY_POLL_S)
+        )
+        await until_ready(ready)
     return url

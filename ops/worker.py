@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 
@@ -51,7 +52,7 @@ async def serve(names: tuple[str, ...], settings: Settings) -> None:
             names, settings, rabbitmq, database, name=f"worker {' '.join(names) or 'all'}"
         ) as runtime:
             log.info("worker.ready", groups=names or "all")
-            await _first(stop.wait(), runtime.died())
+            await first(stop.wait(), runtime.died())
 
 
 def stop_signal() -> asyncio.Event:
@@ -63,8 +64,9 @@ def stop_signal() -> asyncio.Event:
     return stop
 
 
-async def _first(*works: object) -> None:
-    tasks = [asyncio.ensure_future(work) for work in works]  # type: ignore[call-overload]
+async def first(*works: Coroutine[Any, Any, object]) -> None:
+    """Returns when the first of them is done, and ends the others. Raises what it raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
     done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in rest:
         task.cancel()

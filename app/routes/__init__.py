@@ -12,7 +12,16 @@ from app.routes.orders import AdminOrders, Orders
 from app.routes.shipments import Shipments
 from app.routes.shop import ROUTES as SHOP
 
-V1: tuple[Any, ...] = (*ACCOUNTS, *CATALOG, Carts, Orders, AdminOrders, DeadLetters, Shipments, read_operation)
+V1: tuple[Any, ...] = (
+    *ACCOUNTS,
+    *CATALOG,
+    Carts,
+    Orders,
+    AdminOrders,
+    DeadLetters,
+    Shipments,
+    read_operation,
+)
 """Under /v1: the contract."""
 
 ROUND_IT: tuple[Any, ...] = (live, ready, scrape, asyncapi, problem, *SHOP)

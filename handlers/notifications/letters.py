@@ -32,7 +32,7 @@ class Written(EmailPolicy):
             raise ValueError(f"the header {name} holds a line break")
         return name, value
 
-    def header_max_count(self, name: str) -> None:  # noqa: ARG002 - the standard library's hook
+    def header_max_count(self, name: str) -> None:
         """We write each header once; asking its parser how often it may stand costs more than writing it."""
 
     def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002 - the standard library's hook

@@ -1,17 +1,18 @@
 """Speed means nothing where a promise was broken: what must hold after a run, read from the database."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from ops.bench.shoppers import WentWrong
 from ops.bench.stand import Stand
 from ops.settings import Settings
 
 SETTLED_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.1
 Database = AsyncDatabase[dict[str, Any]]
 
 
@@ -27,11 +28,15 @@ async def verify(on: Stand) -> dict[str, int]:
 
 async def _settled(database: Database) -> None:
     """Waits until no order is under way and the outbox is empty."""
-    async with asyncio.timeout(SETTLED_WITHIN_S):
-        while await database.orders.count_documents(
-            {"status": "placed"}
-        ) or await database.outbox.count_documents({}):
-            await asyncio.sleep(0.1)
+
+    async def under_way() -> int:
+        placed = await database.orders.count_documents({"status": "placed"})
+        return placed + int(await database.outbox.count_documents({}))
+
+    until_none = AsyncRetrying(
+        retry=retry_if_result(bool), wait=wait_fixed(LOOK_EVERY_S), stop=stop_after_delay(SETTLED_WITHIN_S)
+    )
+    await until_none(under_way)
 
 
 async def _wrong_stock(database: Database) -> AsyncIterator[dict[str, Any]]:

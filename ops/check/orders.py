@@ -1,6 +1,7 @@
 """Orders: one a key, moved by the table of moves, with effects and receipts together."""
 
 from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 from documents.operations import Outcome
@@ -10,6 +11,7 @@ from ops.check.findings import Finding, stuck
 from ops.check.view import Row, View, chunks
 
 S = OrderStatus
+PATHS_KEPT = 1_000
 DONE = frozenset({Outcome.SUCCEEDED.value, Outcome.PENDING.value})
 
 
@@ -67,19 +69,28 @@ def history_follows_moves(case: Case, view: View) -> Iterator[Finding]:  # noqa:
     order = case.order
     if order is None:
         return
-    path = [S(change["status"]) for change in order["history"]]
+    path = tuple(change["status"] for change in order["history"])
     revs = [change["rev"] for change in order["history"]]
-    if not path or path[0] is not S.PLACED or path[-1] is not S(order["status"]):
-        yield Finding(case.id, f"{order['status']}, but its history is {' -> '.join(path) or 'empty'}")
+    wrong = _off_the_table(path, order["status"])
+    if wrong is not None:
+        yield Finding(case.id, wrong)
         return
-    for before, after in pairwise(path):
-        if after not in MOVES[before]:
-            yield Finding(case.id, f"it went from {before} to {after}")
     asked = order["rev"] - len(revs)
-    possible = (1,) if order["cancelling"] else (0, 1) if path[-1] is S.REFUNDED else (0,)
+    possible = (1,) if order["cancelling"] else (0, 1) if path[-1] == S.REFUNDED.value else (0,)
     rising = all(before < after for before, after in pairwise(revs))
     if asked not in possible or not rising or revs[0] != 1 or revs[-1] > order["rev"]:
         yield Finding(case.id, f"rev {order['rev']}, and its history has revs {revs}")
+
+
+@lru_cache(PATHS_KEPT)
+def _off_the_table(path: tuple[str, ...], status: str) -> str | None:
+    """What is wrong with a way through the table of moves; there are few ways, and many orders."""
+    if not path or path[0] != S.PLACED.value or path[-1] != status:
+        return f"{status}, but its history is {' -> '.join(path) or 'empty'}"
+    for before, after in pairwise(path):
+        if S(after) not in MOVES[S(before)]:
+            return f"it went from {before} to {after}"
+    return None
 
 
 def total_adds_up(case: Case, view: View) -> Iterator[Finding]:  # noqa: ARG001

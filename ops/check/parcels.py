@@ -1,17 +1,19 @@
 """Parcels and mails: what follows an order, and whether it did."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 from documents.notifications import NotificationStatus, notification_id
 from documents.orders import OrderStatus
 from documents.shipments import LEFT, MOVES, ShipmentStatus
-from ops.check.cases import Case, changed_at
+from ops.check.cases import Case
 from ops.check.findings import Finding, stuck
 from ops.check.view import View
 
 O = OrderStatus  # noqa: E741 - as S is for the states of parcels
 S = ShipmentStatus
+PATHS_KEPT = 1_000
 GONE = frozenset(LEFT)
 
 # Where an order's parcel can be; None: there is none. What is only late is another invariant's.
@@ -24,7 +26,7 @@ PARCEL_OF: dict[OrderStatus, frozenset[ShipmentStatus | None]] = {
     O.CANCELLED: frozenset({None, S.PREPARING, S.CANCELLED, *LEFT}),
 }
 
-MAIL_OF: dict[OrderStatus, str] = {
+MAIL_OF: dict[str, str] = {
     O.PLACED: "OrderPlaced",
     O.CONFIRMED: "OrderConfirmed",
     O.CANCELLED: "OrderCancelled",
@@ -68,7 +70,7 @@ def parcel_follows(case: Case, view: View) -> Iterator[Finding]:
     behind = (case.status == O.CONFIRMED.value and status in GONE) or (
         case.status == O.SHIPPED.value and status is S.DELIVERED
     )
-    if behind and view.late(changed_at(parcel)):
+    if behind and view.late(parcel["since"]):
         yield stuck(case, view, ("orders",), f"the order is {case.status}, its parcel {status}")
 
 
@@ -77,17 +79,22 @@ def parcel_history(case: Case, view: View) -> Iterator[Finding]:  # noqa: ARG001
     parcel = case.shipment
     if parcel is None:
         return
-    path = [S(change["status"]) for change in parcel["history"]]
+    path = tuple(change["status"] for change in parcel["history"])
     revs = [change["rev"] for change in parcel["history"]]
-    steps = list(pairwise(path))
-    stays = sum(before is after for before, after in steps)
-    allowed = all(before is after or after in MOVES[before] for before, after in steps)
-    begins = bool(path) and path[0] in (S.PREPARING, S.CANCELLED) and path[-1] == parcel["status"]
-    if not (
-        begins and allowed and stays == int(parcel["recall"]) and revs == list(range(1, parcel["rev"] + 1))
-    ):
+    allowed = _on_the_table(path, parcel["status"], parcel["recall"])
+    if not allowed or revs != list(range(1, parcel["rev"] + 1)):
         told = " -> ".join(path) or "empty"
         yield Finding(case.id, f"parcel {parcel['status']}, rev {parcel['rev']}, history {told} ({revs})")
+
+
+@lru_cache(PATHS_KEPT)
+def _on_the_table(path: tuple[str, ...], status: str, recall: bool) -> bool:
+    """Whether a parcel may have come that way; a step that stays is the one that calls it back."""
+    if not path or path[0] not in (S.PREPARING.value, S.CANCELLED.value) or path[-1] != status:
+        return False
+    steps = [(S(before), S(after)) for before, after in pairwise(path)]
+    stays = sum(before is after for before, after in steps)
+    return stays == int(recall) and all(before is after or after in MOVES[before] for before, after in steps)
 
 
 def mail_leaves(case: Case, view: View) -> Iterator[Finding]:
@@ -96,15 +103,15 @@ def mail_leaves(case: Case, view: View) -> Iterator[Finding]:
         return
     mails = {each["_id"]: each for each in case.notifications}
     for change in case.order["history"]:
-        if not view.late(change["at"]):
-            continue
-        event = MAIL_OF[O(change["status"])]
+        event = MAIL_OF[change["status"]]
         mail = mails.get(notification_id(case.id, event))
+        if (mail is not None and mail["status"] != NotificationStatus.SENDING.value) or not view.late(
+            change["at"]
+        ):
+            continue
         if mail is None:
             yield stuck(case, view, ("notifications",), f"no mail about {event}")
-        elif mail["status"] == NotificationStatus.SENDING.value and (
-            mail["lease_until"] is None or view.late(mail["lease_until"])
-        ):
+        elif mail["lease_until"] is None or view.late(mail["lease_until"]):
             why = f": {mail['reason']}" if mail["reason"] else ""
             yield stuck(case, view, ("notifications",), f"the mail about {event} was not sent{why}")
 

@@ -65,20 +65,22 @@ class View:
         self, collection: str, where: Row, fields: Iterable[str], sort: str | None = None
     ) -> AsyncCursor[Row]:
         """Documents of this moment, some fields of them, streamed; sorted by an index or on the server's disk."""
-        return self.find_in(self.database[collection], where, fields, sort)
+        return self.find_in(self.database[collection], where, dict.fromkeys(fields, 1), sort)
+
+    def pick(self, collection: str, where: Row, shape: Row, sort: str) -> AsyncCursor[Row]:
+        """As `find`, with a projection of its own: what is not sent need not be read."""
+        return self.find_in(self.database[collection], where, shape, sort)
 
     def charges(self, where: Row, sort: str | None = None) -> AsyncCursor[Row]:
         """The gateway's books of this moment."""
-        fields = ("status", "amount", "currency", "entries")
-        return self.find_in(self.gateway["charges"], where, fields, sort)
+        fields = ("status", "amount", "currency", "entries.entry", "entries.amount")
+        return self.find_in(self.gateway["charges"], where, dict.fromkeys(fields, 1), sort)
 
     def find_in(
-        self, collection: AsyncCollection[Row], where: Row, fields: Iterable[str], sort: str | None
+        self, collection: AsyncCollection[Row], where: Row, shape: Row, sort: str | None
     ) -> AsyncCursor[Row]:
         """See `find`."""
-        cursor = collection.find(
-            where, dict.fromkeys(fields, 1), session=self.session, batch_size=BATCH, allow_disk_use=True
-        )
+        cursor = collection.find(where, shape, session=self.session, batch_size=BATCH, allow_disk_use=True)
         return cursor.sort(sort, 1) if sort is not None else cursor
 
     async def sums(self, collection: str, pipeline: Sequence[Row]) -> AsyncCommandCursor[Row]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from broker.declare import TopologyDiffers
+from broker.runtime import Died
 from ops.instance import NoInstance
 from ops.parts import SettingMissing
 from ops.servers import ServerError
@@ -30,7 +31,7 @@ Url = Annotated[
     typer.Option("--url", envvar="QUIRE_URL", help="A system elsewhere; QUIRE_TOKEN is its bearer token."),
 ]
 
-EXPECTED = (ServerError, SettingMissing, NoInstance, TopologyDiffers, OSError)
+EXPECTED = (ServerError, SettingMissing, NoInstance, TopologyDiffers, Died, OSError)
 
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:

@@ -47,7 +47,7 @@ def demo(
 
 def import_(
     file: Annotated[Path, typer.Argument(help="The feed.", exists=True, dir_okay=False, readable=True)],
-    format: Annotated[
+    form: Annotated[
         str | None, typer.Option("--format", help="csv or jsonl; else by the file's name.")
     ] = None,
     price: Annotated[
@@ -76,7 +76,7 @@ def import_(
                 file,
                 url=url,
                 token=token or "",
-                format=format,
+                format=form,
                 price=price,
                 stock=stock,
                 report=report,

@@ -48,7 +48,9 @@ def built_shop() -> Path:
     """web/dist, built if it is missing or older than what it is made from."""
     npm = shutil.which("npm")
     if npm is None:
-        missing(ServerMissing("the shop's tests need Node 20.19 or newer with npm (apt-get install nodejs npm)"))
+        missing(
+            ServerMissing("the shop's tests need Node 20.19 or newer with npm (apt-get install nodejs npm)")
+        )
     page = WEB / "dist" / "index.html"
     made_from = [path for folder in ("src", "public") for path in (WEB / folder).rglob("*") if path.is_file()]
     made_from += [WEB / "index.html", WEB / "package-lock.json", WEB / "vite.config.ts"]
@@ -64,7 +66,11 @@ def built_shop() -> Path:
 async def browser(built_shop: Path) -> AsyncIterator[Browser]:
     """One Chromium for all tests; each visit is a profile of its own."""
     if not Path(CHROMIUM).exists():
-        missing(ServerMissing(f"the shop's tests need {CHROMIUM} (apt-get install --no-install-recommends chromium)"))
+        missing(
+            ServerMissing(
+                f"the shop's tests need {CHROMIUM} (apt-get install --no-install-recommends chromium)"
+            )
+        )
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield chromium

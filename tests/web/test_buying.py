@@ -108,7 +108,11 @@ async def test_shopper_buys(visit: NewVisit, shop: Shop) -> None:
     await reader.page.get_by_label("Password").fill(PASSWORD)
     await reader.press("Create an account")
     await expect(reader.page.get_by_role("link", name="Cart, 2 books")).to_be_visible()
-    await reader.page.get_by_role("navigation", name="Your account").get_by_role("link", name="Addresses").click()
+    await (
+        reader.page.get_by_role("navigation", name="Your account")
+        .get_by_role("link", name="Addresses")
+        .click()
+    )
     await reader.press("Add an address")
     await reader.fill_in()
     await reader.press("Save")
@@ -188,7 +192,12 @@ async def test_connection_lost_during_order(visit: NewVisit, shop: Shop, staff: 
         if len(sent) == 1:
             await answer_lost(route)
         elif len(sent) == 2:
-            busy = {"type": "/problems/broker_unavailable", "code": "broker_unavailable", "detail": "", "title": ""}
+            busy = {
+                "type": "/problems/broker_unavailable",
+                "code": "broker_unavailable",
+                "detail": "",
+                "title": "",
+            }
             await route.fulfill(status=503, json={**busy, "status": 503}, headers={"Retry-After": "1"})
         else:
             await route.continue_()

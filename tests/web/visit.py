@@ -56,10 +56,14 @@ class Visit:
 
     async def cart(self) -> dict[str, Any]:
         """What the browser keeps of the cart."""
-        kept: dict[str, Any] = await self.page.evaluate("() => JSON.parse(localStorage.getItem('quire.cart') ?? '{}')")
+        kept: dict[str, Any] = await self.page.evaluate(
+            "() => JSON.parse(localStorage.getItem('quire.cart') ?? '{}')"
+        )
         return kept
 
-    async def fill_in(self, *, email: str | None = None, card: str | None = None, address: bool = True) -> None:
+    async def fill_in(
+        self, *, email: str | None = None, card: str | None = None, address: bool = True
+    ) -> None:
         """Fills in the checkout."""
         if email is not None:
             await self.page.get_by_label("E-mail address").fill(email)
@@ -97,7 +101,10 @@ async def a_title(shop: Shop, q: str) -> dict[str, Any]:
 
 async def at_price(staff: Shop, book: dict[str, Any], amount: int) -> None:
     """Gives a title another price, and nothing else."""
-    record = {name: book[name] for name in ("title", "subtitle", "contributors", "year", "language", "format", "pages")}
+    record = {
+        name: book[name]
+        for name in ("title", "subtitle", "contributors", "year", "language", "format", "pages")
+    }
     record |= {name: book[name] for name in ("publisher", "description", "for_sale", "subjects")}
     record["price"] = {**book["price"], "amount": amount}
     await staff.command("PUT", f"/books/{book['isbn']}", record)
