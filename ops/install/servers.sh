@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs the servers that the tests talk to (Debian's rabbitmq-server and redis-server) where that is allowed: as root, with
+# Installs what the tests talk to (Debian's rabbitmq-server, redis-server and chromium) where that is allowed: as root, with
 # apt-get. Elsewhere it says which tests will be skipped; where CI is set, a missing server is a failure.
 set -eu
 
 missing() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null 2>&1 || printf ' rabbitmq-server'
     command -v redis-server >/dev/null 2>&1 || printf ' redis-server'
+    [ -x /usr/bin/chromium ] || printf ' chromium'
 }
 
 # Debian starts a service as soon as it is installed, unless a policy says no. The tests start servers of their own.
@@ -35,7 +36,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     [ -n "$wanted" ] || exit 0
 fi
 
-echo "Quire: not on this machine:$wanted. Tests that need a missing server are skipped." >&2
+echo "Quire: not on this machine:$wanted. Tests that need a missing one are skipped." >&2
 echo "To run them: apt-get install --no-install-recommends$wanted (as root), or put the programs on PATH." >&2
 if [ -n "${CI:-}" ]; then
     echo "CI is set: nothing may be skipped." >&2
