@@ -17,7 +17,7 @@ from ops.bench.report import Figure, Report, write
 from ops.bench.scenarios import Scenario, scenarios
 from ops.bench.shoppers import Taken, arrive, closed_loop
 from ops.bench.stand import Stand, Usage, stand
-from ops.bench.verdict import verify
+from ops.bench.verdict import applied_so_far, until_applied, verify
 
 WARM_UP_S = 3.0
 TITLES = 200
@@ -40,11 +40,11 @@ async def run(*, seconds: float, senders: int, out: Path) -> None:
         task = progress.add_task("starting RabbitMQ, mongod, Redis, an edge and a worker", total=None)
         async with stand(Path(folder)) as on:
             progress.update(task, description="putting a catalogue in")
-            isbns = await _catalogue(on)
+            isbns = await on.during(_catalogue(on))
             figures = []
             for scenario in scenarios(isbns):
                 progress.update(task, description=f"{scenario.name}: {scenario.what}, {senders} shoppers")
-                figures.append(await _measure(on, scenario, senders, seconds))
+                figures.append(await on.during(_measure(on, scenario, senders, seconds)))
             progress.update(task, description="checking that every promise was kept")
             checks = await verify(on)
         progress.update(task, description="the embedded default: start and memory")
@@ -65,8 +65,12 @@ async def _measure(on: Stand, scenario: Scenario, senders: int, seconds: float) 
     async with _client(on) as http:
         shoppers = await arrive(http, senders)
         await closed_loop(shoppers, scenario.turn, WARM_UP_S)
+        applied = await applied_so_far(on, scenario.applies)
         before, begun = on.usage(), time.perf_counter()
         taken = await closed_loop(shoppers, scenario.turn, seconds)
+        if scenario.applies is not None:
+            await until_applied(on, scenario.applies, applied + len(taken.latencies_s))
+            taken.seconds = time.perf_counter() - begun
         after, lasted = on.usage(), time.perf_counter() - begun
     return Figure(
         name=scenario.name,

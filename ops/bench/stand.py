@@ -1,21 +1,25 @@
 """The test stand: a RabbitMQ, a mongod, a Redis, one edge and one worker, each a process of its own."""
 
+import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import psutil
 
 from ops.servers import Mongod, RabbitMQ, Redis
 from ops.servers.child import Child
+from ops.servers.errors import ServerFailed
 from ops.servers.ports import free_port
 
 READY_WITHIN_S = 60
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,16 @@ class Stand:
     rabbitmq_url: str
     operator_token: str
     processes: dict[str, int]
+    ended: asyncio.Future[None]  # fails when edge or worker is gone
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does the work while edge and worker live. Raises `ServerFailed` as soon as one is gone."""
+        task = asyncio.create_task(work)
+        await asyncio.wait({task, self.ended}, return_when=asyncio.FIRST_COMPLETED)
+        if self.ended.done():
+            task.cancel()
+            self.ended.result()
+        return await task
 
     def usage(self) -> dict[str, "Usage"]:
         """What each part, with its children, has used so far."""
@@ -94,7 +108,20 @@ async def stand(folder: Path) -> AsyncIterator[Stand]:
             "redis": redis.pid,
             "shoppers": os.getpid(),
         }
-        yield Stand(url, mongod.url, rabbitmq.url, token, processes)
+        ended = asyncio.ensure_future(_one_ends(edge, worker))
+        stack.callback(ended.cancel)
+        yield Stand(url, mongod.url, rabbitmq.url, token, processes, ended)
+
+
+async def _one_ends(*children: Child) -> None:
+    waits = {asyncio.create_task(child.wait()): child for child in children}
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    child = waits[done.pop()]
+    raise ServerFailed(child.name, "ended in the middle of the run", child.log)
 
 
 async def _ready(url: str) -> bool:

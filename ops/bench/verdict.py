@@ -1,5 +1,6 @@
 """Speed means nothing where a promise was broken: what must hold after a run, read from the database."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +13,8 @@ from ops.bench.stand import Stand
 from ops.settings import Settings
 
 SETTLED_WITHIN_S = 60.0
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.05
+STILL_FOR_S = 0.5
 Database = AsyncDatabase[dict[str, Any]]
 
 
@@ -24,6 +26,35 @@ async def verify(on: Stand) -> dict[str, int]:
         async for wrong in _wrong_stock(database):
             raise WentWrong(f"the stock of {wrong['_id']} does not equal its movements: {wrong}")
         return await _counts(database)
+
+
+async def applied_so_far(on: Stand, kind: str | None) -> int:
+    """How many messages of a type were processed; waits until none is under way, so that the next count is its own."""
+    if kind is None:
+        return 0
+    async with AsyncMongoClient[dict[str, Any]](on.mongodb_url) as client:
+        receipts = client[Settings.model_fields["database"].default].receipts
+        before = -1
+        while (now := await receipts.count_documents({"type": kind})) != before:
+            before = now
+            await asyncio.sleep(STILL_FOR_S)
+        return now
+
+
+async def until_applied(on: Stand, kind: str, many: int) -> None:
+    """Returns once that many messages of a type were processed. Raises `RetryError` after a minute."""
+    async with AsyncMongoClient[dict[str, Any]](on.mongodb_url) as client:
+        receipts = client[Settings.model_fields["database"].default].receipts
+
+        async def missing() -> bool:
+            return await receipts.count_documents({"type": kind}) < many
+
+        until_none = AsyncRetrying(
+            retry=retry_if_result(bool),
+            wait=wait_fixed(LOOK_EVERY_S),
+            stop=stop_after_delay(SETTLED_WITHIN_S),
+        )
+        await until_none(missing)
 
 
 async def _settled(database: Database) -> None:
