@@ -36,7 +36,8 @@ class Stand:
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
         """Does the work while edge and worker live. Raises `ServerFailed` as soon as one is gone."""
         task = asyncio.create_task(work)
-        await asyncio.wait({task, self.ended}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {task, self.ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if self.ended.done():
             task.cancel()
             self.ended.result()
