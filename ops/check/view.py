@@ -67,7 +67,7 @@ class View:
         """Documents of this moment, some fields of them, streamed; sorted by an index or on the server's disk."""
         return self.find_in(self.database[collection], where, dict.fromkeys(fields, 1), sort)
 
-    def pick(self, collection: str, where: Row, shape: Row, sort: str) -> AsyncCursor[Row]:
+    def pick(self, collection: str, where: Row, shape: Row, sort: str | None) -> AsyncCursor[Row]:
         """As `find`, with a projection of its own: what is not sent need not be read."""
         return self.find_in(self.database[collection], where, shape, sort)
 
@@ -101,6 +101,11 @@ class View:
             {"_id": {"$in": list(ids)}}, dict.fromkeys(("_id", *fields), 1), session=self.session
         )
         return {row["_id"]: row for row in await found.to_list()}
+
+
+def receipts_of(group: str) -> Row:
+    """One group's receipts: a range of their ids, so that the others are not looked at."""
+    return {"_id": {"$gt": f"{group}/", "$lt": f"{group}0"}}  # "0" comes after "/"
 
 
 async def chunks(rows: AsyncIterator[Row], size: int = CHUNK) -> AsyncIterator[list[Row]]:
