@@ -27,7 +27,7 @@ def forged(header: dict[str, object] | None = None, key: bytes | None = None, **
     current = KEYRING.current
     secret = OctKey.import_key(key or current.derive("access-token"))
     fields = {"alg": "HS256", "kid": current.id, "typ": "at+jwt"} | (header or {})
-    body = CLAIMS | {"exp": int(time.time()) + 60} | claims
+    body = CLAIMS | {"exp": int(time.time()) + 86_400} | claims
     return jwt.encode(fields, {name: value for name, value in body.items() if value is not ...}, secret)
 
 
