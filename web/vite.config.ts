@@ -25,6 +25,15 @@ export default defineConfig({
   plugins: [react(), preloadedFont(/newsreader-latin-wght-normal.*\.woff2$/)],
   server: { port: 5173, proxy: { '/v1': api, '/docs': api, '/health': api } },
   // Inlined files would be data: URLs, which the Content-Security-Policy does not let in.
-  build: { assetsInlineLimit: 0, target: 'es2022', modulePreload: { polyfill: false }, reportCompressedSize: false },
+  build: {
+    assetsInlineLimit: 0,
+    target: 'es2022',
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    // What every page needs is one file: cut into many it would be larger, and one more thing to wait for.
+    rolldownOptions: {
+      output: { codeSplitting: { groups: [{ name: 'base', test: /node_modules|src\/(api|cart|session|kept|i18n|messages\/en\.ts|ui\/(page|missing|books))/ }] } },
+    },
+  },
   test: { environment: 'jsdom', include: ['src/**/*.test.ts', 'src/**/*.test.tsx'] },
 })

@@ -14,7 +14,7 @@ from tests.web.visit import Visit, a_title
 
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PHONE = {"width": 360, "height": 740}
+PAINTED = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
 LCP_MS_MAX = 1200
 
 
@@ -42,6 +42,7 @@ async def looked_at(visit: Visit, name: str, pictures: Path) -> None:
         await page.screenshot(path=pictures / f"{name}-{scheme}.png")
     before = page.viewport_size
     await page.set_viewport_size({"width": 360, "height": 740})
+    await page.evaluate(PAINTED)
     wide = await page.evaluate(
         "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
@@ -156,5 +157,4 @@ async def test_first_paint(visit: NewVisit, shop: Shop) -> None:
     book = await a_title(shop, "frankenstein")
     for path in ("/", f"/books/{book['isbn']}"):
         lcp_ms = min([(await measured(visit, path, 4))["lcp"] for _ in range(3)])
-        print(f"{path}: LCP {lcp_ms:.0f} ms")
         assert 0 < lcp_ms < LCP_MS_MAX, path

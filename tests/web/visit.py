@@ -89,7 +89,7 @@ class Visit:
         await self.page.get_by_label("E-mail address").fill(email)
         await self.page.get_by_label("Password").fill(PASSWORD)
         await self.press("Sign in")
-        await self.page.wait_for_url(f"**{to}")
+        await self.page.wait_for_url(re.compile(f"^[^?]*{re.escape(to)}$"))
 
 
 async def a_title(shop: Shop, q: str) -> dict[str, Any]:

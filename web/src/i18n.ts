@@ -63,6 +63,16 @@ export function number(value: number): string {
   return value.toLocaleString(locale())
 }
 
+/** A book's language as HTML names it: ISO 639's three letters become two where there are two. */
+export function htmlLang(code: string | null): string | undefined {
+  if (!code) return undefined
+  try {
+    return Intl.getCanonicalLocales(code)[0]
+  } catch {
+    return undefined // no language that a browser knows
+  }
+}
+
 /** A language's name from its ISO 639 code. */
 export function languageName(code: string): string {
   return named('language', code)

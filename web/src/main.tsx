@@ -19,8 +19,8 @@ const queries = new QueryClient({
 const router = makeRouter(queries)
 const element = document.getElementById('root')
 
-startCart()
-if (element) {
+function show(): void {
+  if (!element) return
   createRoot(element).render(
     <StrictMode>
       <QueryClientProvider client={queries}>
@@ -29,3 +29,7 @@ if (element) {
     </StrictMode>,
   )
 }
+
+startCart()
+// What the edge wrote into the page stands until the page itself is ready: nothing blinks, nothing moves.
+void router.load().then(show)

@@ -1,6 +1,6 @@
 /** Every page of the shop. What everybody sees first comes with the page; the rest when it is needed. */
 
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
 import type { QueryClient } from '@tanstack/react-query'
 import { book, found, SHELVES, searchOf, shelf, subjects } from './api/catalog'
 import { BookPage } from './pages/book'
@@ -100,7 +100,9 @@ const staff = createRoute({
 const staffHome = createRoute({
   getParentRoute: () => staff,
   path: '/',
-  component: lazyRouteComponent(() => import('./pages/staff/frame'), 'StaffHome'),
+  beforeLoad: () => {
+    throw redirect({ to: '/staff/orders', search: {} })
+  },
 })
 const staffOrders = createRoute({
   getParentRoute: () => staff,

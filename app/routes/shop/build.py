@@ -18,6 +18,7 @@ MEDIA_TYPES: Final = {
 }
 HEAD_END: Final = "</head>"
 BODY_END: Final = "</body>"
+MAIN: Final = '<main id="page">'
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def built(folder: Path | None = None) -> Build | None:
 @lru_cache(maxsize=2)
 def _read(folder: Path, _changed_at: int) -> Build:
     page = (folder / "index.html").read_text("utf-8")
-    if HEAD_END not in page or BODY_END not in page:
+    if any(mark not in page for mark in (HEAD_END, BODY_END, MAIN)):
         raise ValueError(f"{folder / 'index.html'} is no page of the shop: run `npm run build` in web/")
     files = {
         path.relative_to(folder).as_posix(): File.of(path.read_bytes(), path.suffix)

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import pycountry
-
-from app.feeds.amounts import DECIMALS
 from app.reads.catalog import BookView
-from app.reads.money import Money
-from app.routes.shop.build import BODY_END, HEAD_END
+from app.routes.shop.body import authors, book_body, decimal, language
+from app.routes.shop.build import BODY_END, HEAD_END, MAIN
 
 NAME: Final = "Quire"
 LEAD: Final = "Books that lasted, in calm editions. Find one, and follow its way to your door."
@@ -28,7 +25,8 @@ SCHEMA_FORMATS: Final = {
 class Head:
     """What one page says of itself. `canonical` is absolute; None for pages that no search engine should keep.
 
-    `data` holds answers of the API by their path and query: the page takes them from there instead of asking.
+    `body` is markup that stands in the page until its script runs. `data` holds answers of the API by their path and
+    query: the page takes them from there instead of asking.
     """
 
     title: str
@@ -38,13 +36,15 @@ class Head:
     kind: str = "website"
     linked: Mapping[str, Any] | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    body: str = ""
 
 
 def composed(page: str, head: Head) -> bytes:
     """The built page with its head filled in."""
     titled = _replaced(page, "<title>", "</title>", html.escape(head.title))
     described = _replaced(titled, '<meta name="description" content="', '">', html.escape(head.description))
-    with_head = described.replace(HEAD_END, f"{_tags(head)}{HEAD_END}", 1)
+    with_body = described.replace(MAIN, f"{MAIN}{head.body}", 1)
+    with_head = with_body.replace(HEAD_END, f"{_tags(head)}{HEAD_END}", 1)
     data = _data("application/json", head.data, "quire-data") if head.data else ""
     return with_head.replace(BODY_END, f"{data}{BODY_END}", 1).encode()
 
@@ -79,7 +79,7 @@ def _replaced(page: str, before: str, after: str, text: str) -> str:
 def book_head(book: BookView, answer: Any, origin: str) -> Head:
     """The head of a book's page: schema.org's Book with its Offer. `answer` is the API's own of this book."""
     url = f"{origin}/books/{book.isbn}"
-    people = ", ".join(each.name for each in book.contributors if each.role == "author")
+    people = authors(book)
     said = book.description or f"{book.title}{f' by {people}' if people else ''}"
     return Head(
         title=f"{book.title}{f', {people}' if people else ''} · {NAME}",
@@ -89,6 +89,7 @@ def book_head(book: BookView, answer: Any, origin: str) -> Head:
         kind="book",
         linked=_linked(book, url, origin),
         data={f"/v1/books/{book.isbn}": answer},
+        body=book_body(book),
     )
 
 
@@ -108,7 +109,7 @@ def _linked(book: BookView, url: str, origin: str) -> dict[str, Any]:
         "translator": _people(book, "translator"),
         "illustrator": _people(book, "illustrator"),
         "datePublished": str(book.year) if book.year else None,
-        "inLanguage": _language(book.language),
+        "inLanguage": language(book.language),
         "numberOfPages": book.pages,
         "publisher": {"@type": "Organization", "name": book.publisher} if book.publisher else None,
         "about": [each.name for each in book.subjects],
@@ -120,12 +121,6 @@ def _linked(book: BookView, url: str, origin: str) -> dict[str, Any]:
 
 def _people(book: BookView, role: str) -> list[dict[str, str]]:
     return [{"@type": "Person", "name": each.name} for each in book.contributors if each.role == role]
-
-
-def _language(code: str | None) -> str | None:
-    """BCP 47, which prefers ISO 639-1's two letters where there are two."""
-    found = pycountry.languages.get(alpha_3=code) if code else None
-    return getattr(found, "alpha_2", code) if found else code
 
 
 def _format(name: str | None) -> str | None:
@@ -145,12 +140,3 @@ def _offer(book: BookView, url: str) -> dict[str, Any] | None:
         "itemCondition": "https://schema.org/NewCondition",
         "seller": {"@type": "Organization", "name": NAME},
     }
-
-
-def decimal(money: Money) -> str:
-    """An amount as schema.org writes prices: 1299 EUR is "12.99", 500 JPY is "500" (ISO 4217's minor units)."""
-    places = DECIMALS.get(money.currency, 2)
-    if places == 0:
-        return str(money.amount)
-    whole, rest = divmod(money.amount, 10**places)
-    return f"{whole}.{rest:0{places}d}"

@@ -12,8 +12,9 @@ from pymongo.errors import ConnectionFailure, ExecutionTimeout
 
 from app.edge import edge_of
 from app.problems import on_http
-from app.reads.catalog import BookView, CatalogReads, Filters, Subjects
+from app.reads.catalog import BookList, BookView, CatalogReads, Filters, Subjects
 from app.routes.shop.answers import no_page, origin_of, page, wants_page
+from app.routes.shop.body import home_body
 from app.routes.shop.page import LEAD, NAME, Head, book_head
 from documents.catalog import InvalidISBN, isbn13
 
@@ -79,26 +80,35 @@ async def home(request: AnyRequest) -> Response[Any]:
     """For programs where things are; for browsers the shop, its first shelves with it."""
     if not wants_page(request):
         return Response(Index(NAME, edge_of(request).version, LINKS), headers={"Vary": "Accept"})
-    head = Head(title=f"{NAME}, a bookshop", canonical=f"{origin_of(request)}/", data=await _shelves(request))
-    return page(request, head)
+    data, body = await _shelves(request)
+    canonical = f"{origin_of(request)}/"
+    return page(request, Head(title=f"{NAME}, a bookshop", canonical=canonical, data=data, body=body))
 
 
-async def _shelves(request: AnyRequest) -> dict[str, Any]:
-    """What the page of shelves asks the API for first; nothing where the database is away: the page says so itself."""
+async def _shelves(request: AnyRequest) -> tuple[dict[str, Any], str]:
+    """What the page of shelves asks the API for first, and its markup.
+
+    Nothing of both where the database is away: the page says so itself.
+    """
     reads = CatalogReads(edge_of(request).cache)
     try:
-        subjects = (await reads.subjects()).body or b""
-        found: dict[str, Any] = {"/v1/subjects": msgspec.json.decode(subjects)}
-        for subject in msgspec.json.decode(subjects, type=Subjects).items[:SHELVES]:
-            shelf = await reads.books(
-                Filters(subject=subject.value, available=True), "relevance", SHELF_BOOKS, None
-            )
-            # A shelf shows no facets, and they are the larger part of the answer.
-            books = {**msgspec.json.decode(shelf.body or b""), "facets": NOTHING}
-            found[f"/v1/books?subject={subject.value}&available=true&limit={SHELF_BOOKS}"] = books
+        body = (await reads.subjects()).body or b""
+        subjects = msgspec.json.decode(body, type=Subjects).items[:SHELVES]
+        found = [
+            (
+                await reads.books(Filters(subject=each.value, available=True), "relevance", SHELF_BOOKS, None)
+            ).body
+            for each in subjects
+        ]
     except (ConnectionFailure, ExecutionTimeout):
-        return {}
-    return found
+        return {}, ""
+    data: dict[str, Any] = {"/v1/subjects": msgspec.json.decode(body)}
+    for subject, shelf in zip(subjects, found, strict=True):
+        # A shelf shows no facets, and they are the larger part of the answer.
+        books = {**msgspec.json.decode(shelf or b""), "facets": NOTHING}
+        data[f"/v1/books?subject={subject.value}&available=true&limit={SHELF_BOOKS}"] = books
+    shelves = [msgspec.json.decode(shelf or b"", type=BookList).items for shelf in found]
+    return data, home_body(list(zip(subjects, shelves, strict=True)))
 
 
 @get("/search", opt=PUBLIC, include_in_schema=False)

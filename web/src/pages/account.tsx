@@ -1,12 +1,12 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link, Navigate, Outlet, useLocation } from '@tanstack/react-router'
+import { Link, Outlet } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useRef, useState } from 'react'
 import { call, type Schemas } from '../api/client'
 import { ProblemError } from '../api/problem'
 import { day, money, reason, t, textsOf } from '../i18n'
 import { checkoutEn } from '../messages/checkout.en'
 import { currentSession, setSession } from '../session/store'
-import { useSession } from '../session/use'
+import { useSession, useSignedIn } from '../session/use'
 import { addressIn, AddressFields, AddressText } from '../ui/address'
 import { Field, focusFirstError, textsIn } from '../ui/fields'
 import { Heading, usePage } from '../ui/page'
@@ -14,9 +14,7 @@ import { Heading, usePage } from '../ui/page'
 const c = textsOf(checkoutEn)
 
 export function AccountFrame(): ReactNode {
-  const session = useSession()
-  const { pathname } = useLocation()
-  if (!session) return <Navigate to="/sign-in" search={{ to: pathname }} replace />
+  if (!useSignedIn()) return null
   return (
     <div className="account">
       <nav className="tabs" aria-label={c('account.title')}>

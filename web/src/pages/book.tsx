@@ -4,7 +4,7 @@ import { Fragment, type ReactNode } from 'react'
 import { type Book, book as bookQuery, shelf } from '../api/catalog'
 import { ProblemError } from '../api/problem'
 import { addToCart, useCart } from '../cart/store'
-import { languageName, money, number, t } from '../i18n'
+import { htmlLang, languageName, money, number, t } from '../i18n'
 import { BookCard, Cover } from '../ui/books'
 import { Failed, Heading, Status, usePage } from '../ui/page'
 import { Missing } from '../ui/missing'
@@ -27,7 +27,7 @@ function Shown({ book }: { book: Book }): ReactNode {
           <Cover isbn={book.isbn} title={book.title} eager />
         </div>
         <div className="book__text">
-          <div lang={book.language ?? undefined}>
+          <div lang={htmlLang(book.language)}>
             <Heading>{book.title}</Heading>
             {book.subtitle && <p className="book__subtitle">{book.subtitle}</p>}
           </div>
@@ -36,7 +36,7 @@ function Shown({ book }: { book: Book }): ReactNode {
           </p>
           <Buy book={book} />
           {book.description && (
-            <p className="book__description" lang={book.language ?? undefined}>
+            <p className="book__description" lang={htmlLang(book.language)}>
               {book.description}
             </p>
           )}

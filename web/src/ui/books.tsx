@@ -3,7 +3,7 @@
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { authorsOf, type Book } from '../api/catalog'
-import { money, t } from '../i18n'
+import { htmlLang, money, t } from '../i18n'
 
 /** Covers are drawn at this size, so nothing moves while they come. */
 export const COVER = { width: 300, height: 450 }
@@ -41,7 +41,7 @@ export function Price({ book }: { book: Book }): ReactNode {
 export function BookCard({ book, eager = false, level = 3 }: { book: Book; eager?: boolean; level?: 2 | 3 }): ReactNode {
   const Title = `h${level}` as const
   return (
-    <article className="card" lang={book.language ?? undefined}>
+    <article className="card" lang={htmlLang(book.language)}>
       <Cover isbn={book.isbn} title={book.title} eager={eager} silent />
       <Title className="card__title">
         <Link to="/books/$isbn" params={{ isbn: book.isbn }}>

@@ -54,8 +54,9 @@ function AccountLinks(): ReactNode {
 function CartLink(): ReactNode {
   const { count } = useCart()
   return (
-    <Link to="/cart" className="top__cart" aria-label={t('nav.cartCount', { n: count })}>
-      {t('nav.cart')}
+    <Link to="/cart" className="top__cart">
+      <span aria-hidden="true">{t('nav.cart')}</span>
+      <span className="unseen">{t('nav.cartCount', { n: count })}</span>
       <span className="top__count" data-some={count > 0} aria-hidden="true">
         {count}
       </span>

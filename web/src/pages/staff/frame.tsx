@@ -1,16 +1,15 @@
-import { Link, Navigate, Outlet, useLocation } from '@tanstack/react-router'
+import { Link, Outlet } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { textsOf } from '../../i18n'
 import { staffEn } from '../../messages/staff.en'
-import { useSession } from '../../session/use'
+import { useSignedIn } from '../../session/use'
 import { Missing } from '../../ui/missing'
 
 const s = textsOf(staffEn)
 
 export function StaffFrame(): ReactNode {
-  const session = useSession()
-  const { pathname } = useLocation()
-  if (!session) return <Navigate to="/sign-in" search={{ to: pathname }} replace />
+  const session = useSignedIn()
+  if (!session) return null
   if (!session.user.roles.includes('staff')) return <Missing title={s('staff.needed')} lead={s('staff.neededLead')} />
   return (
     <div className="account">
@@ -23,8 +22,4 @@ export function StaffFrame(): ReactNode {
       <Outlet />
     </div>
   )
-}
-
-export function StaffHome(): ReactNode {
-  return <Navigate to="/staff/orders" search={{}} replace />
 }
