@@ -6,7 +6,7 @@ from broker.outbox import derived_id
 from documents.carts import CartStatus
 from documents.operations import Outcome
 from ops.check.findings import Finding
-from ops.check.view import Row, Side, View, chunks, merged, receipts_of
+from ops.check.view import Row, Side, View, chunks, merged
 
 CART_FIELDS = ("rev", "status", "merged_into", "updated_at", "lines")
 MERGED = CartStatus.MERGED.value
@@ -18,12 +18,12 @@ async def rev_has_receipts(view: View) -> AsyncIterator[Finding]:
     A merged cart has one revision more: its own receipt takes the outcome of the second step.
     """
     last: list[Row] = [
-        {"$match": {**receipts_of("carts"), "rev": {"$gt": 0}, "type": {"$ne": "MergeCart"}}},
+        {"$match": {"group": "carts", "rev": {"$gt": 0}, "type": {"$ne": "MergeCart"}}},
         {"$group": {"_id": "$key", "rev": {"$max": "$rev"}}},
         {"$sort": {"_id": 1}},
     ]
     streams = merged(
-        Side(view.find("carts", {}, ("rev", "status", "updated_at"), "_id"), "_id"),
+        Side(await view.ordered("carts", {}, {"rev": 1, "status": 1, "updated_at": 1}, "_id"), "_id"),
         Side(await view.sums("receipts", last), "_id"),
     )
     async for cart_id, (carts, receipts) in streams:
@@ -41,7 +41,6 @@ async def rev_has_receipts(view: View) -> AsyncIterator[Finding]:
 async def merged_is_closed(view: View) -> AsyncIterator[Finding]:
     """A merged cart is empty and names the cart that took its lines, as its merge's receipt does; an open one none."""
     where = {
-        **receipts_of("carts"),
         "type": "MergeCart",
         "status": {"$in": [Outcome.SUCCEEDED.value, Outcome.PENDING.value]},
     }
@@ -72,7 +71,7 @@ async def merged_is_closed(view: View) -> AsyncIterator[Finding]:
 
 async def merge_arrives(view: View) -> AsyncIterator[Finding]:
     """The lines of a merged cart arrive: a merge that succeeded was taken in by the other cart."""
-    where = {**receipts_of("carts"), "type": "MergeCart", "status": Outcome.SUCCEEDED.value}
+    where = {"type": "MergeCart", "status": Outcome.SUCCEEDED.value}
     async for chunk in chunks(view.find("receipts", where, ("message_id", "key", "resource"))):
         second = {
             row["_id"]: f"carts/{derived_id(row['message_id'], 'AbsorbCart', 0)}"

@@ -57,13 +57,16 @@ async def cases(view: View) -> AsyncIterator[Case]:
     """All cases by order id, in one pass over seven sorted streams; nothing is loaded whole."""
     failed = {"status": Outcome.FAILED.value}
     streams = merged(
-        Side(view.pick("orders", {}, ORDER, "_id"), "_id"),
-        Side(view.pick("payments", {}, PAYMENT, "_id"), "_id"),
-        Side(view.charges({}, "_id"), "_id"),
-        Side(view.pick("shipments", {}, SHIPMENT, "_id"), "_id"),
-        Side(view.pick("movements", {"order_id": {"$type": "string"}}, MOVEMENT, "order_id"), "order_id"),
-        Side(view.pick("notifications", {}, NOTIFICATION, "order_id"), "order_id"),
-        Side(view.pick("receipts", failed, FAILURE, "key"), "key"),
+        Side(await view.ordered("orders", {}, ORDER, "_id"), "_id"),
+        Side(await view.ordered("payments", {}, PAYMENT, "_id"), "_id"),
+        Side(await view.charges(), "_id"),
+        Side(await view.ordered("shipments", {}, SHIPMENT, "_id"), "_id"),
+        Side(
+            await view.ordered("movements", {"order_id": {"$type": "string"}}, MOVEMENT, "order_id"),
+            "order_id",
+        ),
+        Side(await view.ordered("notifications", {}, NOTIFICATION, "order_id"), "order_id"),
+        Side(await view.ordered("receipts", failed, FAILURE, "key"), "key"),
     )
     async for key, (orders, payments, charges, shipments, movements, notifications, failures) in streams:
         case = Case(

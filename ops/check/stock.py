@@ -113,7 +113,7 @@ async def movements_sound(view: View) -> AsyncIterator[Finding]:
 async def movement_has_receipt(view: View) -> AsyncIterator[Finding]:
     """Stock moves with a message's receipt, in one transaction: each movement's cause was received."""
     young = {"at": {"$gt": view.now - RECEIPT_LIFETIME + TTL_SLACK}}
-    async for chunk in chunks(view.pick("movements", young, {"_id": 0, "reason": 1, "cause": 1}, None)):
+    async for chunk in chunks(view.pick("movements", young, {"_id": 0, "reason": 1, "cause": 1})):
         view.count("movements", len(chunk))
         receipts = {f"{GROUP_OF[row['reason']]}/{row['cause']}" for row in chunk if row["reason"] in GROUP_OF}
         for receipt in sorted(receipts - (await view.known("receipts", receipts)).keys()):

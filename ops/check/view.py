@@ -64,24 +64,37 @@ class View:
     def find(
         self, collection: str, where: Row, fields: Iterable[str], sort: str | None = None
     ) -> AsyncCursor[Row]:
-        """Documents of this moment, some fields of them, streamed; sorted by an index or on the server's disk."""
-        return self.find_in(self.database[collection], where, dict.fromkeys(fields, 1), sort)
+        """Documents of this moment, some fields of them, streamed; without a `sort` as they lie."""
+        return self.pick(collection, where, dict.fromkeys(fields, 1), sort)
 
-    def pick(self, collection: str, where: Row, shape: Row, sort: str | None) -> AsyncCursor[Row]:
-        """As `find`, with a projection of its own: what is not sent need not be read."""
-        return self.find_in(self.database[collection], where, shape, sort)
-
-    def charges(self, where: Row, sort: str | None = None) -> AsyncCursor[Row]:
-        """The gateway's books of this moment."""
-        fields = ("status", "amount", "currency", "entries.entry", "entries.amount")
-        return self.find_in(self.gateway["charges"], where, dict.fromkeys(fields, 1), sort)
-
-    def find_in(
-        self, collection: AsyncCollection[Row], where: Row, shape: Row, sort: str | None
-    ) -> AsyncCursor[Row]:
-        """See `find`."""
-        cursor = collection.find(where, shape, session=self.session, batch_size=BATCH, allow_disk_use=True)
+    def pick(self, collection: str, where: Row, shape: Row, sort: str | None = None) -> AsyncCursor[Row]:
+        """As `find`, with a projection of its own."""
+        cursor = self.database[collection].find(
+            where, shape, session=self.session, batch_size=BATCH, allow_disk_use=True
+        )
         return cursor.sort(sort, 1) if sort is not None else cursor
+
+    async def ordered(self, collection: str, where: Row, shape: Row, key: str) -> AsyncCommandCursor[Row]:
+        """Documents in the order of a key, for a merge; see `ordered_in`."""
+        return await self.ordered_in(self.database[collection], where, shape, key)
+
+    async def ordered_in(
+        self, collection: AsyncCollection[Row], where: Row, shape: Row, key: str
+    ) -> AsyncCommandCursor[Row]:
+        """Read as they lie, cut down to `shape`, and sorted by the server, on its disk where it must.
+
+        Not by the key's index: ids are random, so that each document would be another page of the disk. With 1 GB of
+        data behind a cache of 0.25 GB that took the server twice the time.
+        """
+        pipeline = [{"$match": where}, {"$project": shape}, {"$sort": {key: 1}}]
+        return await collection.aggregate(
+            pipeline, session=self.session, allowDiskUse=True, batchSize=BATCH, hint={"$natural": 1}
+        )
+
+    async def charges(self) -> AsyncCommandCursor[Row]:
+        """The gateway's books of this moment, by key."""
+        fields = ("status", "amount", "currency", "entries.entry", "entries.amount")
+        return await self.ordered_in(self.gateway["charges"], {}, dict.fromkeys(fields, 1), "_id")
 
     async def sums(self, collection: str, pipeline: Sequence[Row]) -> AsyncCommandCursor[Row]:
         """As `aggregate`, for a merge."""
@@ -101,11 +114,6 @@ class View:
             {"_id": {"$in": list(ids)}}, dict.fromkeys(("_id", *fields), 1), session=self.session
         )
         return {row["_id"]: row for row in await found.to_list()}
-
-
-def receipts_of(group: str) -> Row:
-    """One group's receipts: a range of their ids, so that the others are not looked at."""
-    return {"_id": {"$gt": f"{group}/", "$lt": f"{group}0"}}  # "0" comes after "/"
 
 
 async def chunks(rows: AsyncIterator[Row], size: int = CHUNK) -> AsyncIterator[list[Row]]:
