@@ -7,8 +7,9 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,11 +19,11 @@ from pymongo import AsyncMongoClient
 
 from app.security.accounts import create_user
 from documents.accounts import Role
+from ops import up
 from ops.demo.shop import Shop
 from ops.instance import Instance
 from ops.servers import Mongod, ServerMissing
 from ops.settings import Settings
-from ops.up import running
 from tests.conftest import missing
 from tests.web.visit import Visit
 
@@ -78,15 +79,30 @@ async def browser(built_shop: Path) -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
+def brokers() -> Iterator[list[up.Broker]]:
+    """What the instance's parts connect to, once it runs: its broker is in this process and has no address."""
+    opened: list[up.Broker] = []
+    with pytest.MonkeyPatch.context() as patch:
+        open_broker = up._broker
+
+        async def opening(*given: Any) -> up.Broker:
+            opened.append(await open_broker(*given))
+            return opened[-1]
+
+        patch.setattr(up, "_broker", opening)
+        yield opened
+
+
+@pytest.fixture(scope="session")
 async def instance(
-    mongod: Mongod, tmp_path_factory: pytest.TempPathFactory, built_shop: Path
+    mongod: Mongod, tmp_path_factory: pytest.TempPathFactory, built_shop: Path, brokers: list[up.Broker]
 ) -> AsyncIterator[Instance]:
     """An instance on the embedded broker with the demo catalogue, shared by all journeys."""
     name = f"web_{secrets.token_hex(6)}"
     settings = Settings(
         data=tmp_path_factory.mktemp("web"), port=0, mongodb_url=SecretStr(mongod.url), database=name
     )
-    async with running(settings, rabbitmq=None, empty=False) as started:
+    async with up.running(settings, rabbitmq=None, empty=False) as started:
         yield started
     async with AsyncMongoClient[dict[str, object]](mongod.url) as client:
         await client.drop_database(name)

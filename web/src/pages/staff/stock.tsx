@@ -96,10 +96,12 @@ function Row({ book, say }: { book: Book; say: (text: string) => void }): ReactN
       <td>{stock && number(stock.reserved)}</td>
       <td>{stock && number(stock.available)}</td>
       <td>
-        <form className="inline inline--tight" onSubmit={submit} key={stock?.on_hand}>
-          <input name="on_hand" inputMode="numeric" size={5} required aria-label={s('stock.copiesOf', { title: book.title })} defaultValue={stock?.on_hand} />
-          <button type="submit" className="button button--quiet" disabled={busy} aria-label={s('stock.setOf', { title: book.title })}>{s('stock.set')}</button>
-        </form>
+        {stock && (
+          <form className="inline inline--tight" onSubmit={submit} key={stock.on_hand}>
+            <input name="on_hand" inputMode="numeric" size={5} required aria-label={s('stock.copiesOf', { title: book.title })} defaultValue={stock.on_hand} />
+            <button type="submit" className="button button--quiet" disabled={busy} aria-label={s('stock.setOf', { title: book.title })}>{s('stock.set')}</button>
+          </form>
+        )}
       </td>
     </tr>
   )

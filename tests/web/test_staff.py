@@ -1,0 +1,96 @@
+"""The pages for staff: orders on their way, stock, an import with its report, dead letters."""
+
+import secrets
+
+from playwright.async_api import expect
+
+from broker.publish import Publisher
+from ops import up
+from ops.demo.shop import Shop
+from ops.instance import Instance
+from tests.app.test_dead import put
+from tests.web.conftest import PASSWORD, NewVisit
+from tests.web.test_buying import somebody
+from tests.web.visit import a_title
+
+
+async def test_order_on_its_way(visit: NewVisit, shop: Shop, clerk: str) -> None:
+    """Staff finds an order, hands it to a carrier and records its delivery; its shopper sees both happen."""
+    guest, desk = await visit(), await visit()
+    book = await a_title(shop, "emma")
+    await guest.put_in_cart(book["isbn"])
+    await guest.goto("/checkout")
+    email = somebody()
+    await guest.fill_in(email=email)
+    await guest.place()
+    await expect(guest.heading("Paid, and being packed")).to_be_visible()
+    await desk.sign_in(clerk, "/staff/orders")
+    await desk.page.get_by_label("E-mail address").fill(email)
+    await desk.press("Show")
+    await desk.follow(email)
+    await desk.page.get_by_label("Carrier").fill("Parcel Post")
+    await desk.page.get_by_label("Tracking number").fill("PP-7")
+    await desk.press("It has left")
+    await expect(guest.heading("On its way")).to_be_visible()
+    await desk.press("It was delivered")
+    await expect(guest.heading("Delivered")).to_be_visible()
+
+
+async def test_stock(visit: NewVisit, shop: Shop, staff: Shop, clerk: str) -> None:
+    """Staff counts the copies of a title."""
+    desk = await visit()
+    book = await a_title(shop, "candide")
+    await desk.sign_in(clerk, "/staff/stock")
+    await desk.page.get_by_label("Find a title").fill("candide")
+    await desk.page.get_by_role("main").get_by_role("button", name="Search").click()
+    await desk.page.get_by_label(f"Copies of {book['title']} on hand").fill("77")
+    await desk.press(f"Set the copies of {book['title']}")
+    await expect(desk.page.get_by_text(f"{book['title']}: 77 on hand")).to_be_visible()
+    assert (await staff.stock(book["isbn"]))["on_hand"] == 77
+
+
+async def test_import(visit: NewVisit, clerk: str) -> None:
+    """An import shows its progress to its end, and names each row that was not taken."""
+    desk = await visit()
+    await desk.sign_in(clerk, "/staff/import")
+    rows = ["isbn,title,author", "9780141439518,Pride and Prejudice,Jane Austen", "12,Nothing,Nobody"]
+    file = {"name": "books.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()}
+    await desk.page.get_by_label("File").set_input_files(file)  # type: ignore[arg-type]
+    await desk.page.get_by_label("Price of rows").fill("9.99")
+    await desk.page.get_by_label("Copies of new titles").fill("3")
+    await desk.page.get_by_role("main").get_by_role("button", name="Import").click()
+    await expect(desk.page.get_by_text("Finished: 1 rows")).to_be_visible()
+    await expect(desk.page.get_by_text("Line 3:")).to_be_visible()
+    await desk.goto("/books/9780141439518")
+    await expect(desk.page.get_by_text("€9.99")).to_be_visible()
+
+
+async def test_pages_are_for_staff(visit: NewVisit, shop: Shop) -> None:
+    """Who is not staff is told so, and who is not signed in is asked to."""
+    email = f"reader-{secrets.token_hex(4)}@example.test"
+    await shop.register(email, PASSWORD, "Ada Reader")
+    reader = await visit()
+    await reader.goto("/staff/stock")
+    await expect(reader.heading("Sign in")).to_be_visible()
+    await reader.sign_in(email)
+    await reader.goto("/staff/stock")
+    await expect(reader.heading("This page is for staff")).to_be_visible()
+
+
+async def test_dead_letter(visit: NewVisit, instance: Instance, brokers: list[up.Broker], clerk: str) -> None:
+    """Staff sees why a message could not be processed, looks at it whole, and sends it round again: it is gone."""
+    publisher = Publisher(brokers[0].endpoint, name="test")
+    await publisher.start()
+    await put(publisher, "stranded", minutes_ago=3)
+    await publisher.close()
+    desk = await visit()
+    await desk.sign_in(clerk, "/staff/dead")
+    await expect(desk.page.get_by_role("heading", name="AddItem carts")).to_be_visible()
+    await expect(desk.page.get_by_text("RuntimeError: stranded")).to_be_visible()
+    await desk.page.get_by_role("link", name="Look at").click()
+    await expect(desk.page.get_by_text('"cart_id": "cart-stranded"')).to_be_visible()
+    await expect(desk.page.get_by_text("ready to be replayed")).to_be_visible()
+    await desk.press("Replay")
+    await expect(desk.page.get_by_text("1 letter sent round again.")).to_be_visible()
+    await desk.goto("/staff/dead")
+    await expect(desk.page.get_by_text("Nothing: every message was processed.")).to_be_visible()
