@@ -1,6 +1,6 @@
 # Quire. Every target sets up what it needs first: a clone and Python 3.11 or newer are enough.
 .DEFAULT_GOAL := help
-.PHONY: help setup servers run demo test faults lint format bench lock clean
+.PHONY: help setup servers shop client run demo test faults lint format bench lock clean
 
 BIN := .venv/bin
 # Extra words for the command behind a target: make run ARGS="--port 9000", make test ARGS="tests/broker -k retry".
@@ -15,10 +15,22 @@ setup: .venv/.ready ## make .venv from requirements.lock
 	@PYTHON="$(PYTHON)" ops/install/setup.sh
 	@touch $@
 
+# What the built shop is made from; without Node the API runs alone, and its first page says how to get the shop.
+SHOP := $(shell find web/src web/public web/index.html web/package-lock.json web/vite.config.ts -type f)
+
+shop: web/dist/index.html ## the shop for people, built where Node is there
+
+web/dist/index.html: $(SHOP)
+	@if command -v npm >/dev/null; then npm --prefix web ci && npm --prefix web run build; \
+	else echo "No npm here: the shop is not built (Node 20.19 or newer builds it), the API runs without"; fi
+
+client: ## the shop's API client, from the OpenAPI document of a running Quire (QUIRE_URL)
+	@npm --prefix web run client
+
 servers: ## install the servers that the tests talk to (Debian, as root), or say what is missing
 	@ops/install/servers.sh
 
-run: setup ## Quire in one process, at http://127.0.0.1:8000
+run: setup shop ## Quire in one process, at http://127.0.0.1:8000
 	@exec $(BIN)/quire up $(ARGS)
 
 demo: setup ## a shopper's whole journey, step by step

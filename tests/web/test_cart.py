@@ -40,7 +40,11 @@ async def test_shown_at_once(visit: NewVisit, shop: Shop) -> None:
     guest = await visit()
     book = await a_title(shop, "walden")
     held: list[Route] = []
-    await guest.page.route("**/items/*", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    await guest.page.route("**/items/*", hold)
     await guest.goto(f"/books/{book['isbn']}")
     await guest.press("Add to cart")
     await expect(guest.page.get_by_role("link", name="Cart, 1 book")).to_be_visible()
