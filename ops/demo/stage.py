@@ -3,11 +3,13 @@
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 from rich.console import Console
 from rich.table import Table
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from ops.demo.journey import Journey, Unexpected
 from ops.demo.shop import Refused, Shop
@@ -16,6 +18,8 @@ from ops.settings import Settings
 from ops.up import running
 
 ANSWER_WITHIN_S = 40.0
+CONSOLE_POLL_S = 0.5
+CONSOLE_WITHIN_S = 10.0
 
 
 class DemoFailed(Exception):
@@ -79,10 +83,21 @@ async def show_queues(instance: Instance, console: Console) -> None:
     assert instance.rabbitmq_url is not None
     parts = urlsplit(instance.rabbitmq_url)
     vhost = quote(parts.path.lstrip("/") or "/", safe="%")
-    async with httpx.AsyncClient(
-        base_url=instance.management_url or "", auth=(parts.username or "", parts.password or "")
-    ) as client:
-        queues = (await client.get(f"/api/queues/{vhost}")).raise_for_status().json()
+    login = (parts.username or "", parts.password or "")
+    async with httpx.AsyncClient(base_url=instance.management_url or "", auth=login) as client:
+
+        async def ask() -> list[dict[str, Any]]:
+            answer = await client.get(f"/api/queues/{vhost}")
+            return list(answer.raise_for_status().json())
+
+        # The console's figures lag by up to 5 s: it has seen the queues once it has seen their consumers.
+        seen = AsyncRetrying(
+            retry=retry_if_result(lambda queues: not any(queue.get("consumers") for queue in queues)),
+            wait=wait_fixed(CONSOLE_POLL_S),
+            stop=stop_after_delay(CONSOLE_WITHIN_S),
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        )
+        queues: list[dict[str, Any]] = await seen(ask)
     table = Table(title=f"The queues, as {instance.management_url} shows them")
     for column in ("queue", "type", "ready", "unacked", "consumers"):
         table.add_column(column, justify="left" if column in ("queue", "type") else "right")
