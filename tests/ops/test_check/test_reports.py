@@ -15,13 +15,13 @@ from ops.servers import Mongod
 from tests.ops.test_check.conftest import Database
 from tests.ops.test_check.journeys import Journeys
 from tests.ops.test_check.plants import Plants
-from tests.ops.test_check.violations import (
+from tests.ops.test_check.violations.goods import more_available_than_there_is
+from tests.ops.test_check.violations.messages import (
     a_failure_without_a_letter,
-    a_mail_that_never_left,
     a_message_that_is_never_sent,
     journalled,
-    more_available_than_there_is,
 )
+from tests.ops.test_check.violations.parcels import a_mail_that_never_left
 
 PAGE = Path(__file__).parents[3] / "docs" / "check.md"
 
