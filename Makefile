@@ -1,13 +1,13 @@
 # Quire. Every target sets up what it needs first: a clone and Python 3.11 or newer are enough.
 .DEFAULT_GOAL := help
-.PHONY: help setup servers shop client run demo test faults lint format bench lock clean
+.PHONY: help shop-test setup servers shop client run demo test faults lint format bench lock clean
 
 BIN := .venv/bin
 # Extra words for the command behind a target: make run ARGS="--port 9000", make test ARGS="tests/broker -k retry".
 ARGS ?=
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 setup: .venv/.ready ## make .venv from requirements.lock
 
@@ -38,6 +38,9 @@ demo: setup ## a shopper's whole journey, step by step
 
 test: setup servers ## every test but the long ones
 	@exec $(BIN)/pytest -m "not long" $(ARGS)
+
+shop-test: setup servers ## the shop in a real browser
+	@exec $(BIN)/pytest tests/web $(ARGS)
 
 faults: setup servers ## everything that kills, freezes and cuts off, the long ones too
 	@exec $(BIN)/pytest tests/faults $(ARGS)
