@@ -25,7 +25,11 @@ def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool) -> Edge
     publisher = Publisher(endpoint, name="edge publishes", timeout_s=settings.confirm_timeout_s)
 
     async def broker() -> str | None:
-        return None if publisher.ready else "no connection to the broker: commands are answered 503 until it is back"
+        return (
+            None
+            if publisher.ready
+            else "no connection to the broker: commands are answered 503 until it is back"
+        )
 
     return Edge(
         publisher=publisher,
