@@ -13,17 +13,16 @@ import aio_pika
 import structlog
 from aio_pika import DeliveryMode
 from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection
-from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+from aio_pika.exceptions import DeliveryError, PublishError
 
 from broker.connection import Endpoint, connect
 from broker.messages import Envelope
+from broker.pulse import BROKEN, Pulse
 from broker.topology import MESSAGE_BYTES_MAX
 
 log = structlog.get_logger(__name__)
 
 CONFIRM_TIMEOUT_S = 5.0
-# What aio-pika and aiormq raise for a connection or channel that breaks; "closed" is a RuntimeError of theirs.
-BROKEN = (AMQPError, ConnectionError, RuntimeError)
 
 
 class BrokerUnavailable(Exception):
@@ -59,6 +58,9 @@ class Publisher:
         self._exchanges: dict[str, AbstractExchange] = {}
         self._loose_exchange: AbstractExchange | None = None
         self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._pulse: Pulse | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._confirmed_at = 0.0
 
     async def start(self) -> None:
         """Connects. Raises what aio-pika raises where the broker is not there."""
@@ -67,6 +69,8 @@ class Publisher:
         self._loose = await self._open(publisher_confirms=False, on_return_raises=False)
         self._exchanges = {"": self._channel.default_exchange}
         self._loose_exchange = self._loose.default_exchange
+        self._pulse = Pulse(self._connection, self._channel, lambda: self._confirmed_at)
+        self._beating = asyncio.create_task(self._pulse.run(), name=f"{self._name}: pulse")
 
     async def _open(self, **options: bool) -> AbstractRobustChannel:
         assert self._connection is not None
@@ -76,21 +80,23 @@ class Publisher:
 
     async def close(self) -> None:
         """Closes the connection; confirms that are under way end as unknown."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+        self._pulse = self._beating = None
         if self._connection is not None:
             await self._connection.close()
         self._connection = None
 
     @property
+    def refusing(self) -> str | None:
+        """Why nothing can be published now (away, under an alarm, silent), in words; None where all is well."""
+        return self._pulse.refusing if self._pulse is not None else "no connection to the broker"
+
+    @property
     def ready(self) -> bool:
-        """Whether the connection stands."""
-        return (
-            self._connection is not None
-            and not self._connection.is_closed
-            and self._connection.connected.is_set()
-            and self._channel is not None
-            and self._channel.is_initialized
-            and not self._channel.is_closed
-        )
+        """Whether the broker takes messages now, as far as can be told without sending one."""
+        return self.refusing is None
 
     async def publish(
         self, envelope: Envelope, exchange: str, routing_key: str, *, reply_to: str | None = None
@@ -124,8 +130,8 @@ class Publisher:
         """Publishes a body as it is, confirmed. `bytes_max` None: for what was accepted already."""
         if bytes_max is not None and len(body) > bytes_max:
             raise MessageTooLarge(f"{type} {message_id} has {len(body)} bytes, the limit is {bytes_max}")
-        if not self.ready:
-            raise BrokerUnavailable(f"no connection to the broker: {type} {message_id} was not sent")
+        if (why := self.refusing) is not None:
+            raise BrokerUnavailable(f"{why}: {type} {message_id} was not sent")
         message = aio_pika.Message(
             body,
             delivery_mode=DeliveryMode.PERSISTENT,
@@ -140,6 +146,7 @@ class Publisher:
             async with asyncio.timeout(self._timeout_s), self._alone(message_id):
                 target = self._exchanges.get(exchange) or await self._exchange(exchange)
                 await target.publish(message, routing_key, mandatory=mandatory)
+            self._confirmed_at = asyncio.get_running_loop().time()
         except PublishError as error:
             raise Unroutable(f"no queue takes {type} {message_id} ({exchange} {routing_key})") from error
         except DeliveryError as error:

@@ -25,11 +25,8 @@ def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool) -> Edge
     publisher = Publisher(endpoint, name="edge publishes", timeout_s=settings.confirm_timeout_s)
 
     async def broker() -> str | None:
-        return (
-            None
-            if publisher.ready
-            else "no connection to the broker: commands are answered 503 until it is back"
-        )
+        why = publisher.refusing
+        return None if why is None else f"{why}: commands are answered 503 until it is back"
 
     return Edge(
         publisher=publisher,

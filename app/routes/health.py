@@ -86,8 +86,9 @@ async def _ask(probe: Probe) -> str | None:
 
 
 async def _broker(edge: Edge) -> str | None:
-    if not edge.publisher.ready:
-        return "no publishing connection: commands answer 503"
+    why = edge.publisher.refusing
+    if why is not None:
+        return f"{why}: commands are answered 503 until it is back"
     return None if edge.listener.ready else "no consuming connection: waiting looks at receipts instead"
 
 

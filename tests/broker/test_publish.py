@@ -23,6 +23,8 @@ class Wire:
         self.target = URL(url)
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
+        self._open = asyncio.Event()
+        self._open.set()
         self.port = 0
 
     @property
@@ -42,22 +44,30 @@ class Wire:
         for writer in tuple(self._writers):
             writer.transport.abort()
 
+    def hold(self) -> None:
+        """Passes nothing on, either way; connections stand."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Passes on what was held, and whatever comes."""
+        self._open.set()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         away, there = await asyncio.open_connection(self.target.host, self.target.port)
         self._writers |= {writer, there}
-        await asyncio.gather(_pump(reader, there), _pump(away, writer))
+        await asyncio.gather(self._pump(reader, there), self._pump(away, writer))
         self._writers -= {writer, there}
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:
-        pass
-    finally:
-        writer.transport.abort()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                await self._open.wait()
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
 
 
 @asynccontextmanager
@@ -182,33 +192,56 @@ async def test_a_publisher_comes_back_by_itself(rabbit_shop: str) -> None:
     await wire.cut()
 
 
-async def test_a_confirm_that_does_not_come_is_an_unknown_outcome_within_the_limit(
-    rabbitmq: RabbitMQ, rabbit_shop: str
-) -> None:
-    """Under a memory alarm RabbitMQ reads no publisher: bounded, unknown, and the same publisher works afterwards."""
-    async with publishing(rabbit_shop, timeout_s=0.5) as publisher:
-        before = await rabbitmq.ctl("eval", "vm_memory_monitor:get_vm_memory_high_watermark().")
-        await rabbitmq.ctl("set_vm_memory_high_watermark", "0.00001")
-        try:
+async def test_an_alarm_is_known_before_anything_is_sent(rabbitmq: RabbitMQ, rabbit_shop: str) -> None:
+    """Under a memory alarm RabbitMQ reads no publisher: refused at once and not accepted, until the alarm is over."""
+    async with publishing(rabbit_shop) as publisher, alarmed(rabbitmq):
 
-            async def blocked() -> bool:
-                began = time.monotonic()
-                try:
-                    await say(publisher, "payments.dead")
-                except OutcomeUnknown:
-                    assert time.monotonic() - began < 2
-                    return True
-                return False
+        async def known() -> bool:
+            return publisher.refusing is not None
 
-            await until(blocked, "an unknown outcome")
-        finally:
-            await rabbitmq.ctl("set_vm_memory_high_watermark", before.strip())
+        await until(known, "the alarm to be noticed, with nothing published but the pulse")
+        with pytest.raises(BrokerUnavailable, match="short of memory or disk"):
+            await say(publisher, "payments.dead", message_id="refused")
+        await rabbitmq.ctl("set_vm_memory_high_watermark", "0.9")
 
         async def works() -> bool:
-            try:
-                await say(publisher, "payments.dead", message_id="after")
-            except (OutcomeUnknown, BrokerUnavailable):
-                return False
-            return True
+            return publisher.refusing is None
 
-        await until(works, "publishing after the alarm")
+        await until(works, "the publisher to hear of the end")
+        await say(publisher, "payments.dead", message_id="after")
+
+
+@asynccontextmanager
+async def alarmed(rabbitmq: RabbitMQ) -> AsyncIterator[None]:
+    """A memory alarm for as long as the block lasts."""
+    before = await rabbitmq.ctl("eval", "vm_memory_monitor:get_vm_memory_high_watermark().")
+    await rabbitmq.ctl("set_vm_memory_high_watermark", "0.00001")
+    try:
+        yield
+    finally:
+        await rabbitmq.ctl("set_vm_memory_high_watermark", before.strip())
+
+
+async def test_a_broker_that_went_silent_is_known_and_what_it_had_is_unknown(rabbit_shop: str) -> None:
+    """A connection that stands and says nothing: unknown within the limit for what was sent, then refused at once."""
+    wire = Wire(rabbit_shop)
+    await wire.mend()
+    async with publishing(wire.url, timeout_s=0.5) as publisher:
+        wire.hold()
+        with pytest.raises(OutcomeUnknown):
+            await say(publisher, "payments.dead", message_id="sent")
+
+        async def known() -> bool:
+            return publisher.refusing == "the broker does not answer"
+
+        await until(known, "the silence to be noticed")
+        with pytest.raises(BrokerUnavailable, match="does not answer"):
+            await say(publisher, "payments.dead", message_id="refused")
+        wire.release()
+
+        async def answers() -> bool:
+            return publisher.refusing is None
+
+        await until(answers, "the publisher to hear the broker again")
+        await say(publisher, "payments.dead", message_id="after")
+    await wire.cut()
