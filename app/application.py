@@ -8,6 +8,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 
+from app.bodies import JsonRequest
 from app.edge import Edge
 from app.outside import EdgeApplication
 from app.problems import EXCEPTION_HANDLERS
@@ -31,6 +32,7 @@ def create_app(edge: Edge, *, around: Sequence[Lifespan] = ()) -> Litestar:
         state=State({"edge": edge, "accounts": edge.accounts}),
         lifespan=[*around, _listening],
         middleware=[AuthenticationMiddleware],
+        request_class=JsonRequest,
         exception_handlers={**EXCEPTION_HANDLERS, NotFoundException: on_unknown_page},
         openapi_config=openapi_config(edge.version),
         request_max_body_size=edge.body_bytes_max,

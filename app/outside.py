@@ -1,5 +1,9 @@
-"""What every answer of the edge has, whatever it is: a correlation id, security headers, a line in the metrics."""
+"""What every answer of the edge has, whatever it is: a correlation id, security headers, a line in the metrics.
 
+HEAD is answered here, for every GET there is: the same answer without its body (RFC 9110, 9.3.2).
+"""
+
+import asyncio
 import re
 import time
 from typing import Any, Final
@@ -33,8 +37,12 @@ class EdgeApplication(Litestar):
         http: Any = scope
         correlation_id = _correlation_id(http["headers"])
         http["state"] = {**http.get("state", {}), "correlation_id": correlation_id}
+        method = http["method"]
         started = time.perf_counter()
         status = 500
+        if method == "HEAD":
+            http["method"] = "GET"
+            receive, send = without_body(send)
 
         async def send_dressed(message: Message) -> None:
             nonlocal status
@@ -48,7 +56,31 @@ class EdgeApplication(Litestar):
                 await super().__call__(scope, receive, send_dressed)
             finally:
                 route = http.get("path_template") or UNMATCHED
-                self.state.edge.metrics.answered(http["method"], route, status, time.perf_counter() - started)
+                self.state.edge.metrics.answered(method, route, status, time.perf_counter() - started)
+
+
+def without_body(send: Any) -> tuple[Any, Any]:
+    """Both ends of a HEAD request, answered as a GET: nothing comes in, the body of the answer stays here.
+
+    A stream, which would go on, is told that its reader is gone.
+    """
+    asked, answered = False, asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        if not asked:
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await answered.wait()
+        return {"type": "http.disconnect"}
+
+    async def send_head(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            answered.set()
+
+    return receive, send_head
 
 
 def _correlation_id(headers: list[tuple[bytes, bytes]]) -> str:

@@ -7,7 +7,7 @@ import anyio.to_thread
 import msgspec
 from litestar import Controller, Request, Response, get, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from app.cache import Entry, book_tag
 from app.commands import accept
@@ -72,6 +72,10 @@ After = Annotated[
     str | None, QueryParameter(name="cursor", max_length=4096, description="next_cursor of the page before")
 ]
 IsbnPath = Annotated[str, PathParameter(max_length=60, description="ISBN-13 or ISBN-10, hyphens anywhere")]
+
+
+class BookInput(BookRecord, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that is said of a title. A field that nobody knows is an error, unlike one in a feed."""
 
 
 class ShippingMethodView(msgspec.Struct, frozen=True):
@@ -183,7 +187,7 @@ class Books(Controller):
         responses=command(BookView, 403),
     )
     async def write(
-        self, request: AnyRequest, isbn: IsbnPath, data: BookRecord
+        self, request: AnyRequest, isbn: IsbnPath, data: JSONBody[BookInput]
     ) -> Response[OperationView[BookView]]:
         """A title that is new is added. `stock` counts the copies of one that was never counted."""
         key = isbn_of(isbn)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, Response, get, put
-from litestar.params import PathParameter
+from litestar.params import JSONBody, PathParameter
 
 from app.commands import accept
 from app.edge import Edge, edge_of
@@ -55,7 +55,7 @@ class Stock(Controller):
         responses=command(StockView, 403),
     )
     async def write(
-        self, request: AnyRequest, isbn: IsbnPath, data: NewStock
+        self, request: AnyRequest, isbn: IsbnPath, data: JSONBody[NewStock]
     ) -> Response[OperationView[StockView]]:
         """Below what orders have reserved it is rejected: `stock_reserved`."""
         key = isbn_of(isbn)

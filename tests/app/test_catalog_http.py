@@ -154,7 +154,7 @@ async def test_sold_out(client: AsyncClient, worker: None, edge: Edge) -> None:
     [
         {"title": ""}, {"title": "   "}, {"title": None}, {"year": "x"}, {"price": {"amount": -1, "currency": "EUR"}},
         {"price": {"amount": 1, "currency": "euro"}}, {"price": {"amount": 1.5, "currency": "EUR"}}, {"stock": -1},
-        {"language": "Klingon"}, {"contributors": [{"name": ""}]}, {"pages": -1},
+        {"language": "Klingon"}, {"contributors": [{"name": ""}]}, {"pages": -1}, {"prize": "Booker"},
     ],
 )  # fmt: skip
 async def test_bad_record(client: AsyncClient, change: dict[str, Any]) -> None:

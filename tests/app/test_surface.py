@@ -148,7 +148,7 @@ async def test_not_ready(edge: Edge) -> None:
 async def test_metrics(client: AsyncClient, name: str) -> None:
     """Prometheus reads the edge's own series and the process's."""
     response = await client.get("/metrics")
-    assert response.headers["content-type"].startswith("text/plain")
+    assert response.headers["content-type"] == "text/plain; version=1.0.0; charset=utf-8"
     assert name in response.text
 
 
@@ -158,3 +158,30 @@ async def test_unknown_routes_share_one_series(client: AsyncClient) -> None:
         await client.get(f"/nowhere/{number}")
     text = (await client.get("/metrics")).text
     assert 'route="(none)",status="404"} 3.0' in text
+
+
+async def test_foreign_methods_share_one_series(client: AsyncClient) -> None:
+    """Methods that a client makes up make no series each."""
+    for method in ("BREW", "WHEN"):
+        problem(await client.request(method, "/v1/books"), 405, "method_not_allowed")
+    text = (await client.get("/metrics")).text
+    assert "BREW" not in text
+    assert 'method="_OTHER",route="(none)",status="405"} 2.0' in text
+
+
+@pytest.mark.parametrize("path", ["/v1/books", "/health/live", "/nowhere", "/v1/orders"])
+async def test_head(client: AsyncClient, path: str) -> None:
+    """HEAD is what GET is, without the body."""
+    whole, head = await client.get(path), await client.head(path)
+    assert head.status_code == whole.status_code
+    assert head.content == b""
+    for name in ("content-type", "content-length", "etag"):
+        assert head.headers.get(name) == whole.headers.get(name), name
+    assert 'method="HEAD"' in (await client.get("/metrics")).text
+
+
+async def test_head_of_what_knows_no_get(client: AsyncClient) -> None:
+    """HEAD of a resource without GET is a 405; where there is GET, both are named among the methods."""
+    assert (await client.head("/v1/carts")).status_code == 405
+    response = await client.delete("/v1/books")
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS"

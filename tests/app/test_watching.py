@@ -138,6 +138,17 @@ async def test_who_watches(web: AsyncClient, edge: Edge) -> None:
     problem(await web.get(path, headers=foreign), 404, "not_found")
 
 
+async def test_head(web: AsyncClient, edge: Edge) -> None:
+    """HEAD of a stream says what it is and ends: nobody is left watching."""
+    order = await store(make_order())
+    headers = {"Order-Token": order_token(edge.keyring, order.id)}
+    async with asyncio.timeout(10):
+        response = await web.head(f"/v1/orders/{order.id}/events", headers=headers)
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        await until(lambda: edge.feeds.watching == 0)
+
+
 async def test_leaving(web: AsyncClient, edge: Edge) -> None:
     """A client that goes away frees its slot."""
     order = await store(make_order())
