@@ -13,10 +13,9 @@ import structlog
 from broker.acks import AckBook
 from broker.delivery import Delivery
 from broker.outbox import Outbox, Row
-from broker.outcomes import ReceiptRow
+from broker.outcomes import ReceiptRow, ends_operation
 from broker.publish import Publisher
 from broker.replies import ENCODER, Reply
-from documents.operations import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +70,8 @@ class Aftermath:
     ) -> None:
         by_edge: dict[str, list[Reply]] = {}
         for delivery, receipt in waiting:
-            # A first step leaves the answer to the second.
-            if delivery.raw.reply_to and receipt["status"] != Outcome.PENDING.value:
+            # A step leaves the answer to the one that ends the operation.
+            if delivery.raw.reply_to and ends_operation(receipt):
                 reply = reply_of(delivery, receipt, states.get(receipt["resource"] or ""))
                 by_edge.setdefault(delivery.raw.reply_to, []).append(reply)
         for queue, replies in by_edge.items():

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from broker.messages import Envelope, Event, Message, Sender
 from documents.actors import Actor
+from documents.refusals import Refusal
 from documents.stock import Stock
 from documents.terms import Terms
 
@@ -33,7 +34,8 @@ class Effects:
 
     `resource` names what the operation is about ("orders/…"), `result` is a small JSON note in its receipt; `pending`
     leaves the operation open for a message in `messages` that finishes it; `created` are actors that did not exist
-    before; `saved` (unordered groups) are actors changed since they were loaded.
+    before; `saved` (unordered groups) are actors changed since they were loaded. `refusal` is a no that has
+    consequences, unlike one that is raised: the message is rejected, and what it decided takes effect.
     """
 
     resource: str | None = None
@@ -42,6 +44,12 @@ class Effects:
     created: tuple[Actor, ...] = ()
     saved: tuple[Actor, ...] = ()
     pending: bool = False
+    refusal: Refusal | None = None
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether another message ends the sender's operation."""
+        return any(isinstance(each, Follow) and each.finishes_operation for each in self.messages)
 
 
 @dataclass(frozen=True, slots=True)

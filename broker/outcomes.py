@@ -81,6 +81,10 @@ def succeed(receipt: ReceiptRow, effects: Effects, rev: int | None = None) -> No
     receipt["resource"] = effects.resource
     receipt["result"] = effects.result
     receipt["rev"] = rev
+    if effects.refusal is not None:
+        reject(receipt, effects.refusal)
+        if effects.hands_on:
+            receipt["handed_on"] = True
 
 
 def reject(receipt: ReceiptRow, refusal: Refusal) -> None:
@@ -117,6 +121,11 @@ def follow_rows(delivery: Delivery, effects: Effects, *actors: Actor) -> list[Ro
     return rows
 
 
+def ends_operation(receipt: ReceiptRow) -> bool:
+    """Whether the operation that a message belongs to, its own or an earlier one's, is over with it."""
+    return receipt["status"] != Outcome.PENDING.value and not receipt.get("handed_on")
+
+
 def operations_ended(receipts: Iterable[ReceiptRow]) -> list[ReceiptRow]:
-    """The receipts that end another message's operation: second steps that are not half-way themselves."""
-    return [each for each in receipts if each["operation"] and each["status"] != Outcome.PENDING.value]
+    """The receipts that end another message's operation: later steps that leave nothing to a next one."""
+    return [each for each in receipts if each["operation"] and ends_operation(each)]

@@ -15,7 +15,7 @@ QUANTITY_MAX = 999
 
 
 class CartStatus(StrEnum):
-    """A merged cart is closed for good."""
+    """A merged cart is closed for good, unless the other cart turns out not to take its lines."""
 
     OPEN = "open"
     MERGED = "merged"
@@ -122,6 +122,17 @@ class Cart(Actor):
         self.merged_into = into
         self.touch()
         return lines
+
+    def reopen(self, into: str, lines: dict[str, CartLine], currency: str | None) -> None:
+        """Takes back the lines that `into` would not have. No change where the cart is not closed for that one."""
+        if self.status is not CartStatus.MERGED or self.merged_into != into:
+            return
+        self.status = CartStatus.OPEN
+        self.merged_into = None
+        self.lines = dict(lines)
+        self.currency = currency if lines else None
+        self._dirty.update(lines)
+        self.touch()
 
     def check_out(self) -> dict[str, CartLine]:
         """Hands its lines to an order and is empty after, and open. Raises `CartEmpty`."""

@@ -37,7 +37,8 @@ class Receipt(Document):
     rev: int | None = None  # of the actor after the effect; of a failed one, when it failed (None: not known)
     result: dict[str, Any] | None = None  # a small note of the handler ("added", "unchanged", …)
     problem: dict[str, Any] | None = None  # {"code", "detail", …} of a rejection or failure
-    operation: str | None = None  # id of the receipt whose operation this one ended
+    operation: str | None = None  # id of the receipt whose operation this one is a step of
+    handed_on: bool = False  # rejected, and a message that follows from it ends the operation
     correlation_id: str = ""
     causation_id: str | None = None
     attempts: int = 1

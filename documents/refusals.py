@@ -22,6 +22,14 @@ class Refusal(Exception):
         self.details = details
 
 
+class Earlier(Refusal):
+    """The no of an earlier step, which travelled with a message to the step that ends the operation."""
+
+    def __init__(self, code: str, message: str, details: dict[str, Any]) -> None:
+        super().__init__(message, **details)
+        self.code = code  # type: ignore[misc]  # of the rule that said it
+
+
 class OutOfStock(Refusal):
     """Fewer copies are left than were asked for."""
 

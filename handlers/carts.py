@@ -14,13 +14,23 @@ from broker.messages import (
     OrderPlaced,
     PlaceOrder,
     RemoveItem,
+    ReopenCart,
     SetItem,
+    WhyNot,
 )
 from broker.messages.carts import CartCommand
 from documents.accounts import cart_of
 from documents.carts import Cart, CartLine
 from documents.orders import PAYMENT_DUE, Address, Order, OrderLine
-from documents.refusals import CurrencyMismatch, NotForSale, NotPermitted, OutOfStock, PriceChanged
+from documents.refusals import (
+    CurrencyMismatch,
+    Earlier,
+    NotForSale,
+    NotPermitted,
+    OutOfStock,
+    PriceChanged,
+    Refusal,
+)
 
 
 def add_item(cart: Cart, command: AddItem, desk: Desk) -> Effects:
@@ -75,15 +85,32 @@ def merge_cart(cart: Cart, command: MergeCart, desk: Desk) -> Effects:
 
 
 def absorb_cart(cart: Cart, command: AbsorbCart, desk: Desk) -> Effects:
-    """Second step: the lines arrive."""
-    if not desk.sender.is_system:
-        raise NotPermitted(desk.sender.id, cart.kind, cart.id)
-    lines = {
-        line.isbn: CartLine(title=line.title, quantity=line.quantity, unit_price=line.unit_price)
-        for line in command.lines
-    }
-    cart.absorb(lines, command.currency)
+    """Second step: the lines arrive, or go back where this cart takes none or not so many."""
+    _require_system(cart, desk)
+    try:
+        cart.absorb(_lines(command.lines), command.currency)
+    except Refusal as refusal:
+        back = ReopenCart(
+            cart_id=command.source,
+            into=cart.id,
+            currency=command.currency,
+            lines=command.lines,
+            why=WhyNot(refusal.code, refusal.message, refusal.details),
+        )
+        return Effects(
+            resource=f"carts/{cart.id}", messages=(Follow(back, finishes_operation=True),), refusal=refusal
+        )
     return _done(cart, desk)
+
+
+def reopen_cart(cart: Cart, command: ReopenCart, desk: Desk) -> Effects:
+    """Third step of a merge that was refused: this cart is as it was, and the sender hears why."""
+    _require_system(cart, desk)
+    cart.reopen(command.into, _lines(command.lines), command.currency)
+    if cart.changed:
+        cart.updated_at = desk.now
+    why = command.why
+    return Effects(resource=f"carts/{command.into}", refusal=Earlier(why.code, why.message, why.details))
 
 
 def place_order(cart: Cart, command: PlaceOrder, desk: Desk) -> Effects:
@@ -207,6 +234,18 @@ def _require_right(cart: Cart, desk: Desk) -> None:
         raise NotPermitted(desk.sender.id, cart.kind, cart.id)
 
 
+def _require_system(cart: Cart, desk: Desk) -> None:
+    if not desk.sender.is_system:
+        raise NotPermitted(desk.sender.id, cart.kind, cart.id)
+
+
+def _lines(handed: Iterable[HandedLine]) -> dict[str, CartLine]:
+    return {
+        line.isbn: CartLine(title=line.title, quantity=line.quantity, unit_price=line.unit_price)
+        for line in handed
+    }
+
+
 def _done(cart: Cart, desk: Desk) -> Effects:
     if cart.changed:
         cart.updated_at = desk.now
@@ -217,7 +256,7 @@ def titles(cart: Cart, command: CartCommand) -> Iterable[str]:
     """The titles whose price or stock the command asks for."""
     if isinstance(command, AddItem | SetItem):
         return (command.isbn,)
-    if isinstance(command, AbsorbCart):
+    if isinstance(command, AbsorbCart | ReopenCart):
         return [line.isbn for line in command.lines]
     if isinstance(command, PlaceOrder):
         return cart.lines
@@ -234,6 +273,7 @@ CARTS = OrderedGroup(
         ClearCart: clear_cart,
         MergeCart: merge_cart,
         AbsorbCart: absorb_cart,
+        ReopenCart: reopen_cart,
         PlaceOrder: place_order,
     },
     fresh=lambda key: Cart(id=key),

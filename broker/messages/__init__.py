@@ -10,7 +10,9 @@ from broker.messages.carts import (
     PlaceOrder,
     PostalAddress,
     RemoveItem,
+    ReopenCart,
     SetItem,
+    WhyNot,
 )
 from broker.messages.catalog import BookChanged, Contributor, PutBook, SetStock, Subject
 from broker.messages.orders import (
@@ -51,6 +53,7 @@ COMMANDS: tuple[type[Command], ...] = (
     ClearCart,
     MergeCart,
     AbsorbCart,
+    ReopenCart,
     PlaceOrder,
     CancelOrder,
     ExpireOrder,
@@ -113,6 +116,7 @@ __all__ = [
     "RecordCarrierEvent",
     "RefundRequested",
     "RemoveItem",
+    "ReopenCart",
     "Sender",
     "SetItem",
     "SetStock",
@@ -120,5 +124,6 @@ __all__ = [
     "ShipmentDispatched",
     "Subject",
     "UnknownMessage",
+    "WhyNot",
     "pack",
 ]

@@ -1,6 +1,6 @@
 """Commands to carts. An order is placed in its cart's mailbox, so that what was put in before is in it."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -48,7 +48,7 @@ class ClearCart(CartCommand, frozen=True, kw_only=True):
 
 
 class MergeCart(CartCommand, frozen=True, kw_only=True):
-    """Close this cart and hand its lines to `into`: the first of two steps."""
+    """Close this cart and hand its lines to `into`: the first step of a merge."""
 
     into: str
 
@@ -63,11 +63,28 @@ class HandedLine(msgspec.Struct, frozen=True):
 
 
 class AbsorbCart(CartCommand, frozen=True, kw_only=True):
-    """Take in the lines of a cart that was closed for it: the second step of a merge, which ends the operation."""
+    """Take in the lines of a cart that was closed for it: the second step of a merge, its last where it succeeds."""
 
     source: str
     currency: str | None
     lines: tuple[HandedLine, ...]
+
+
+class WhyNot(msgspec.Struct, frozen=True):
+    """A rule's no on its way to the step that tells it."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class ReopenCart(CartCommand, frozen=True, kw_only=True):
+    """Open this cart again and take back the lines that `into` would not have: the third step of a refused merge."""
+
+    into: str
+    currency: str | None
+    lines: tuple[HandedLine, ...]
+    why: WhyNot
 
 
 class PostalAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

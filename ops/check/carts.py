@@ -15,10 +15,15 @@ MERGED = CartStatus.MERGED.value
 async def rev_has_receipts(view: View) -> AsyncIterator[Finding]:
     """A cart's rev is that of its last receipt: no change without a message, no message lost on another's change.
 
-    A merged cart has one revision more: its own receipt takes the outcome of the second step.
+    A merged cart has one revision more: its own receipt takes the outcome of the last step. What was rejected changed
+    nothing, except where a refused merge gave the cart its lines back; a replay that was rejected names a revision too.
     """
+    unchanged = [
+        {"handed_on": True},
+        {"status": Outcome.REJECTED.value, "replay": {"$ne": None}, "type": {"$ne": "ReopenCart"}},
+    ]
     last: list[Row] = [
-        {"$match": {"group": "carts", "rev": {"$gt": 0}, "type": {"$ne": "MergeCart"}}},
+        {"$match": {"group": "carts", "rev": {"$gt": 0}, "type": {"$ne": "MergeCart"}, "$nor": unchanged}},
         {"$group": {"_id": "$key", "rev": {"$max": "$rev"}}},
         {"$sort": {"_id": 1}},
     ]

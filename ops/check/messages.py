@@ -12,15 +12,20 @@ from ops.check.findings import Finding
 from ops.check.view import CHUNK, Row, View, chunks
 
 SECOND_STEPS = {"MergeCart": ("AbsorbCart", "carts"), "DispatchShipment": ("ShipmentDispatched", "orders")}
+THIRD_STEP = "ReopenCart"  # of a merge whose second step was refused and handed the operation on
 
 
 async def receipts_end(view: View) -> AsyncIterator[Finding]:
-    """Every receipt is terminal; a pending one has its second step under way."""
+    """Every receipt is terminal; a pending one has its next step under way."""
     where = {"status": Outcome.PENDING.value}
     fields = ("message_id", "type", "key", "at")
     async for chunk in chunks(view.find("receipts", where, fields)):
         steps = {row["_id"]: _second_step(row) for row in chunk}
-        known = await view.known("receipts", (f"{group}/{step}" for step, group in steps.values()), "status")
+        known = await view.known("receipts", _receipts(steps), "handed_on")
+        for name, (step, group) in steps.items():
+            if known.get(f"{group}/{step}", {}).get("handed_on"):
+                steps[name] = (derived_id(step, THIRD_STEP, 0), group)
+        known = await view.known("receipts", _receipts(steps), "status")
         sent = {
             row["message_id"]
             async for row in view.find(
@@ -31,13 +36,17 @@ async def receipts_end(view: View) -> AsyncIterator[Finding]:
             step, group = steps[row["_id"]]
             ended = known.get(f"{group}/{step}")
             if ended is not None and ended["status"] != Outcome.PENDING.value:
-                yield Finding(row["_id"], f"pending, and its second step {group}/{step} is {ended['status']}")
+                yield Finding(row["_id"], f"pending, and its next step {group}/{step} is {ended['status']}")
             elif view.late(row["at"]) and step not in sent:
                 waits = view.is_waiting(group)
-                detail = f"pending since {row['at']:%F %T}Z, and its second step {group}/{step} is nowhere"
+                detail = f"pending since {row['at']:%F %T}Z, and its next step {group}/{step} is nowhere"
                 if waits:
                     detail = f"pending since {row['at']:%F %T}Z; messages wait for {group}"
                 yield Finding(row["_id"], detail, notice=waits)
+
+
+def _receipts(steps: dict[str, tuple[str, str]]) -> list[str]:
+    return [f"{group}/{step}" for step, group in steps.values()]
 
 
 def _second_step(row: Row) -> tuple[str, str]:

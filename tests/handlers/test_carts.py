@@ -5,13 +5,11 @@ from typing import Any
 
 import pytest
 
-from broker.groups import Desk, Follow, Offer
+from broker.groups import Desk, Offer
 from broker.messages import (
     SYSTEM,
-    AbsorbCart,
     AddItem,
     ClearCart,
-    HandedLine,
     MergeCart,
     OrderPlaced,
     PlaceOrder,
@@ -20,22 +18,18 @@ from broker.messages import (
     Sender,
     SetItem,
 )
-from documents.accounts import cart_of
-from documents.carts import QUANTITY_MAX, Cart, CartStatus
+from documents.carts import Cart, CartStatus
 from documents.orders import PAYMENT_DUE, Order, OrderStatus
 from documents.refusals import (
     CartEmpty,
-    CartMerged,
     CurrencyMismatch,
     NotForSale,
     NotPermitted,
     OutOfStock,
     PriceChanged,
 )
-from documents.stock import Reason, Stock
-from documents.terms import Terms
+from documents.stock import Reason
 from handlers.carts import (
-    absorb_cart,
     add_item,
     clear_cart,
     merge_cart,
@@ -44,38 +38,10 @@ from handlers.carts import (
     set_item,
     titles,
 )
-from tests.handlers.desks import NOW, envelope_of
+from tests.handlers.cart_desks import CART, ONE, TWO, cart_with, desk_for, offer
+from tests.handlers.desks import NOW
 
-ONE, TWO = "9786600000004", "9786600000011"
-OWNER = Sender("user:1")
-CART = cart_of("1")
 ADDRESS = PostalAddress(name="n", line1="l", city="c", postal_code="p", country="DE")
-
-
-def offer(isbn: str, price: int, currency: str = "EUR") -> Offer:
-    """A title that is for sale."""
-    return Offer(isbn, f"Title {isbn[-2:]}", price, currency)
-
-
-def desk_for(
-    message: Any, sender: Sender = OWNER, offers: Iterable[Offer] = (), stock: dict[str, int] | None = None
-) -> Desk:
-    """A desk with these titles on it."""
-    counted = {
-        isbn: Stock.loaded({"_id": isbn, "on_hand": n, "reserved": 0, "available": n, "rev": 1})
-        for isbn, n in (stock or {}).items()
-    }
-    return Desk(
-        envelope_of(message, "m1", sender), NOW, Terms(), {each.isbn: each for each in offers}, counted
-    )
-
-
-def cart_with(*lines: tuple[str, int, int]) -> Cart:
-    """The owner's cart with (isbn, quantity, price then)."""
-    cart = Cart(id=CART)
-    for isbn, quantity, price in lines:
-        cart.add(isbn, "T", price, "EUR", quantity)
-    return cart
 
 
 def order_of(**fields: Any) -> PlaceOrder:
@@ -232,62 +198,6 @@ def test_an_empty_cart_or_a_title_no_longer_sold_cannot_be_ordered() -> None:
         placed(cart_with(), [], {})
     with pytest.raises(NotForSale):
         placed(cart_with((ONE, 1, 100)), [], {ONE: 9})
-
-
-def test_a_merge_goes_in_two_steps() -> None:
-    """The source closes and its lines leave; they arrive at the target, bounded by what a line takes."""
-    guest = Cart(id="g")
-    guest.add(ONE, "T", 700, "EUR", 600)
-    command = MergeCart(cart_id="g", into=CART)
-    effects = merge_cart(guest, command, desk_for(command, Sender("user:1", holds=("g",))))
-    assert (guest.status, guest.merged_into, guest.lines, effects.pending) == (
-        CartStatus.MERGED,
-        CART,
-        {},
-        True,
-    )
-    (follow,) = effects.messages
-    assert isinstance(follow, Follow)
-    assert follow.finishes_operation
-    absorb = follow.message
-    assert isinstance(absorb, AbsorbCart)
-    mine = cart_with((ONE, 500, 650))
-    absorb_cart(mine, absorb, desk_for(absorb, SYSTEM))
-    assert (mine.lines[ONE].quantity, mine.lines[ONE].unit_price) == (QUANTITY_MAX, 700)
-    with pytest.raises(CartMerged):
-        merge_cart(guest, command, desk_for(command, Sender("user:1", holds=("g",))))
-
-
-def test_a_merge_needs_both_carts_and_absorbing_is_our_own_business() -> None:
-    """Source by token, target by right; nobody but a worker hands lines over."""
-    for sender in (OWNER, Sender("user:2", holds=("g",)), Sender("guest:g", holds=("g",))):
-        command = MergeCart(cart_id="g", into=CART)
-        with pytest.raises(NotPermitted):
-            merge_cart(Cart(id="g"), command, desk_for(command, sender))
-    absorb = AbsorbCart(cart_id=CART, source="g", currency="EUR", lines=(HandedLine(ONE, "T", 1, 1),))
-    with pytest.raises(NotPermitted):
-        absorb_cart(cart_with(), absorb, desk_for(absorb, OWNER))
-
-
-def test_a_cart_merged_into_itself_stays_as_it_is() -> None:
-    """Closing it would lose its lines."""
-    guest = Cart(id="g")
-    guest.add(ONE, "T", 700, "EUR", 2)
-    rev = guest.rev
-    command = MergeCart(cart_id="g", into="g")
-    effects = merge_cart(guest, command, desk_for(command, Sender("guest:g", holds=("g",))))
-    assert (guest.status, guest.rev, effects.messages, effects.pending) == (CartStatus.OPEN, rev, (), False)
-
-
-def test_an_empty_cart_can_be_merged() -> None:
-    """Nothing arrives, and the operation ends all the same."""
-    command = MergeCart(cart_id="g", into=CART)
-    effects = merge_cart(Cart(id="g"), command, desk_for(command, Sender("user:1", holds=("g",))))
-    (follow,) = effects.messages
-    assert isinstance(follow, Follow)
-    mine = cart_with()
-    absorb_cart(mine, follow.message, desk_for(follow.message, SYSTEM))  # type: ignore[arg-type]
-    assert not mine.changed
 
 
 def test_titles_name_what_a_command_needs() -> None:

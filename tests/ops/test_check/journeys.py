@@ -33,6 +33,7 @@ class Journeys:
         await self.buy("voided", "tok_ok")
         await self.buy("declined", "tok_declined")
         await self.merge()
+        await self.come_back()
         await self.be_refused()
         await self.staff.command("PUT", f"/books/{ISBNS[0]}/stock", {"on_hand": 70})
 
@@ -72,6 +73,23 @@ class Journeys:
         body = {"cart_id": cart["id"], "token": cart["token"]}
         await shopper.command("POST", f"/carts/{own['id']}/merge", body)
         self.carts["merged"], self.carts["own"] = cart["id"], own["id"]
+
+    async def come_back(self) -> None:
+        """A guest's cart is to go into one that takes nothing any more, and stays as it was."""
+        cart, closed = await self.shop.new_cart(), await self.shop.new_cart()
+        guest = self.shop.holding(Cart_Token=cart["token"])
+        there = self.shop.holding(Cart_Token=closed["token"])
+        await guest.add(cart["id"], ISBNS[0], 2)
+        into = {"cart_id": closed["id"], "token": closed["token"]}
+        await guest.command("POST", f"/carts/{cart['id']}/merge", into)
+        body = {"cart_id": cart["id"], "token": cart["token"]}
+        try:
+            await there.command("POST", f"/carts/{closed['id']}/merge", body)
+        except Refused as refused:
+            assert refused.code == "cart_merged"  # noqa: PT017 - it is asked for below that it was refused
+        else:
+            raise AssertionError("a closed cart took lines in")
+        self.carts["back"] = cart["id"]
 
     async def be_refused(self) -> None:
         """A rule says no: that is an outcome like any other."""

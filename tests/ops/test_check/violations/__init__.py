@@ -51,6 +51,7 @@ PLANTED: tuple[tuple[str, Plant], ...] = (
     ("cart-merged", messages.a_merge_into_another_cart),
     ("merge-arrived", messages.lines_that_never_arrived),
     ("receipt-terminal", messages.an_operation_that_never_ends),
+    ("receipt-terminal", messages.lines_that_never_came_back),
     ("receipt-terminal", messages.an_operation_that_missed_its_end),
     ("outbox-empty", messages.a_message_that_is_never_sent),
     ("queue-empty", messages.a_queue_that_nobody_works_off),

@@ -34,12 +34,23 @@ async def a_merge_into_another_cart(plants: Plants) -> str:
 
 async def lines_that_never_arrived(plants: Plants) -> str:
     """The merge succeeded, and its second step was refused."""
-    merge = await plants.one("receipts", {"type": "MergeCart"})
+    merge = await plants.one("receipts", {"type": "MergeCart", "status": "succeeded"})
     await plants.change(
         "receipts",
         f"carts/{derived_id(merge['message_id'], 'AbsorbCart', 0)}",
         {"$set": {"status": "rejected"}},
     )
+    return str(merge["_id"])
+
+
+async def lines_that_never_came_back(plants: Plants) -> str:
+    """A merge was refused, and the step that gives the lines back was lost."""
+    merge = await plants.one("receipts", {"type": "MergeCart", "status": "rejected"})
+    await plants.change("receipts", merge["_id"], {"$set": {"status": "pending", "at": long_ago()}})
+    await plants.database["receipts"].delete_one({"type": "ReopenCart"})
+    into = merge["resource"].partition("/")[2]
+    closed = {"status": "merged", "merged_into": into, "lines": {}, "rev": 2}
+    await plants.change("carts", plants.carts["back"], {"$set": closed})
     return str(merge["_id"])
 
 
