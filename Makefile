@@ -1,6 +1,6 @@
 # Quire. Every target sets up what it needs first: a clone and Python 3.11 or newer are enough.
 .DEFAULT_GOAL := help
-.PHONY: help shop-test setup servers shop client run demo test faults lint format bench lock clean
+.PHONY: help shop-test setup servers shop client run demo test faults lint format bench bench-check lock clean
 
 BIN := .venv/bin
 # Extra words for the command behind a target: make run ARGS="--port 9000", make test ARGS="tests/broker -k retry".
@@ -57,6 +57,9 @@ format: setup ## what ruff can put right by itself
 
 bench: setup servers ## the benchmarks
 	@exec $(BIN)/quire bench $(ARGS)
+
+bench-check: setup servers ## the benchmarks' ratios and budgets against those kept, in a few minutes
+	@exec $(BIN)/quire bench --check $(ARGS)
 
 # One lock for every platform and for Python 3.11 on. It records hashes, and no host that they came from.
 # UPGRADE=--upgrade takes the newest versions that pyproject.toml allows.

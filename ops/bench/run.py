@@ -1,130 +1,212 @@
-"""One run of the benchmarks: stand, catalogue, warm-up, scenarios, report."""
+"""One run of the benchmarks: stand, shelf, rounds of everything that was asked for, the check, the report."""
 
 import asyncio
+import gc
+import os
 import platform
 import tempfile
-import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aiohttp
+import psutil
 import uvloop
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ops.bench.embedded import measure_embedded
-from ops.bench.report import Figure, Report, write
-from ops.bench.scenarios import Scenario, scenarios
-from ops.bench.shoppers import Taken, arrive, closed_loop
-from ops.bench.stand import Stand, Usage, stand
-from ops.bench.verdict import applied_so_far, until_applied, verify
+from ops.bench.embedded import EMBEDDED, measure_embedded
+from ops.bench.figures import Figure, Report, WentWrong, medians
+from ops.bench.references import REFERENCES
+from ops.bench.scenarios import SCENARIOS, Bench, Load, Scenario
+from ops.bench.shoppers import staff
+from ops.bench.stand import Layout, Stand, stand
+from ops.bench.targets import rows
+from ops.bench.titles import FLASH_TITLE, TITLES, popularity, shelf
+from ops.bench.verdict import verify
 
-WARM_UP_S = 3.0
-TITLES = 200
 COPIES = 1_000_000
 PRICE = {"amount": 1299, "currency": "EUR"}
-CLIENT_TIMEOUT_S = 60
+CLERKS = 32
+CROWD = 64
+THIRD = 1 / 3
+
+KNOWN: dict[str, Scenario] = {each.name: each for each in (*REFERENCES, *SCENARIOS)}
+NAMES = (*KNOWN, EMBEDDED)
+
+GATED = ("R1", "R2", "R4", "list", "detail", "cart", "buy", "drain")
+GATE_SECONDS = 4.0
+GATE_REPEATS = 3
+GATE_WAITING = 5_000
 
 
-async def run(*, seconds: float, senders: int, out: Path) -> None:
-    """Measures everything, prints a table, writes JSON and plots to `out`.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is measured and how. `names` empty: everything. `rates`: turns a second of open loops; empty: a third of the
+    top rate that the same run measured."""
+
+    names: tuple[str, ...] = ()
+    seconds: float = 10.0
+    warm_up_s: float = 2.0
+    repeat: int = 1
+    shoppers: tuple[int, ...] = (1, 16, CROWD)
+    rates: tuple[float, ...] = ()
+    open_loop: bool = True
+    layout: Layout = field(default_factory=Layout)
+    confirm: str = "events"
+    waiting: int = 50_000
+    rushing: int = 10_000
+    titles: int = TITLES
+
+    def of_gate(self) -> "Options":
+        """The same, cut down to what the regression gate looks at: a few minutes."""
+        return replace(
+            self,
+            names=GATED,
+            seconds=GATE_SECONDS,
+            repeat=GATE_REPEATS,
+            shoppers=(CROWD,),
+            open_loop=False,
+            waiting=GATE_WAITING,
+        )
+
+    def asked(self, kind: Sequence[Scenario]) -> list[Scenario]:
+        """Those of them that are to be measured. Raises `WentWrong` for a name that is unknown."""
+        unknown = [name for name in self.names if name not in NAMES]
+        if unknown:
+            raise WentWrong(f"nothing is called {', '.join(unknown)}: there are {', '.join(NAMES)}")
+        return [each for each in kind if not self.names or each.name in self.names]
+
+
+async def run(options: Options, console: Console) -> Report:
+    """Measures what was asked for.
 
     Raises `WentWrong` when an answer was not as expected, or when the database does not hold what was promised.
     """
-    console = Console()
+    wanted = [*options.asked(REFERENCES), *options.asked(SCENARIOS)]
+    report = Report(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine(),
+        settings=_settings(options),
+        figures=[],
+    )
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with (
         tempfile.TemporaryDirectory(prefix="quire-bench-", ignore_cleanup_errors=True) as folder,
         Progress(*columns, console=console, transient=True) as progress,
     ):
-        task = progress.add_task("starting RabbitMQ, mongod, Redis, an edge and a worker", total=None)
-        async with stand(Path(folder)) as on:
-            progress.update(task, description="putting a catalogue in")
-            isbns = await on.during(_catalogue(on))
-            figures = []
-            for scenario in scenarios(isbns):
-                progress.update(task, description=f"{scenario.name}: {scenario.what}, {senders} shoppers")
-                figures.append(await on.during(_measure(on, scenario, senders, seconds)))
-            progress.update(task, description="checking that every promise was kept")
-            checks = await verify(on)
-        progress.update(task, description="the embedded default: start and memory")
-        figures.extend(await measure_embedded(Path(folder) / "embedded"))
-    report = Report(
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        senders=senders,
-        seconds=seconds,
-        figures=figures,
-        checks=checks,
+        task = progress.add_task("starting RabbitMQ, mongod, Redis, edges and workers", total=None)
+        if wanted:
+            async with stand(Path(folder), options.layout) as on:
+                progress.update(task, description="putting titles on the shelf")
+                bench = await on.during(_shelve(on, options))
+                report.settings["titles drawn by"] = bench.popularity.source
+                gathered: dict[str, list[Figure]] = {}
+                for title, scenario, load in _rounds(wanted, options, gathered):
+                    progress.update(task, description=title)
+                    gc.collect()
+                    for figure in await on.during(scenario.measure(bench, load)):
+                        gathered.setdefault(figure.key, []).append(figure)
+                progress.update(task, description="checking that every promise was kept")
+                report.counted, report.invariants = await on.during(verify(on))
+            report.figures = [medians(figures) for figures in gathered.values()]
+        if not options.names or EMBEDDED in options.names:
+            progress.update(task, description="the embedded default: start and memory")
+            report.figures += await measure_embedded(Path(folder) / "embedded")
+    report.rows = rows(report)
+    return report
+
+
+def _rounds(
+    wanted: Sequence[Scenario], options: Options, gathered: dict[str, list[Figure]]
+) -> Iterator[tuple[str, Scenario, Load]]:
+    """Round after round of everything, so that what disturbs the machine for a while disturbs all alike.
+
+    An open loop at a third of the top rate needs that rate: it comes after the closed ones of its round.
+    """
+    for number in range(options.repeat):
+        for scenario in wanted:
+            for load in _loads(scenario, options, gathered):
+                loaded = f", {load.name}" if scenario.loads != ("once",) else ""
+                of = f" ({number + 1} of {options.repeat})" if options.repeat > 1 else ""
+                yield f"{scenario.name}: {scenario.what}{loaded}{of}", scenario, load
+
+
+def _loads(scenario: Scenario, options: Options, gathered: dict[str, list[Figure]]) -> Iterator[Load]:
+    if "once" in scenario.loads or scenario.name.startswith("R"):
+        yield Load(max(options.shoppers))
+        return
+    for shoppers in options.shoppers if "closed" in scenario.loads else ():
+        yield Load(shoppers)
+    if "open" not in scenario.loads or not options.open_loop:
+        return
+    for rate in options.rates:
+        yield Load(rate=rate)
+    if not options.rates:
+        # One rate for all rounds, or their medians would be of different things.
+        first = gathered[f"{scenario.name} {Load(max(options.shoppers)).name}"][0]
+        yield Load(rate=max(1.0, round(first.value * THIRD)))
+
+
+async def _shelve(on: Stand, options: Options) -> Bench:
+    """Titles with plenty of copies, put in as staff would, by a few clerks at a time."""
+    titles = shelf(options.titles)
+    left = iter([*titles, (FLASH_TITLE, "The book of the hour")])
+
+    async def clerk() -> None:
+        me = staff(on.url, on.operator_token)
+        for isbn, title in left:
+            await me.put(f"/v1/books/{isbn}", {"title": title, "price": PRICE})
+            await me.put(f"/v1/books/{isbn}/stock", {"on_hand": COPIES})
+        me.close()
+
+    await asyncio.gather(*(clerk() for _ in range(CLERKS)))
+    return Bench(
+        on,
+        [isbn for isbn, _ in titles],
+        popularity(len(titles)),
+        options.seconds,
+        options.warm_up_s,
+        confirm=options.confirm,
+        waiting=options.waiting,
+        rushing=options.rushing,
     )
-    write(report, out, console)
 
 
-async def _measure(on: Stand, scenario: Scenario, senders: int, seconds: float) -> Figure:
-    """One scenario, after a warm-up, with the processor time of every part."""
-    async with _client(on) as http:
-        shoppers = await arrive(http, senders)
-        await closed_loop(shoppers, scenario.turn, WARM_UP_S)
-        applied = await applied_so_far(on, scenario.applies)
-        before, begun = on.usage(), time.perf_counter()
-        taken = await closed_loop(shoppers, scenario.turn, seconds)
-        if scenario.applies is not None:
-            await until_applied(on, scenario.applies, applied + len(taken.latencies_s))
-            taken.seconds = time.perf_counter() - begun
-        after, lasted = on.usage(), time.perf_counter() - begun
-    return Figure(
-        name=scenario.name,
-        what=scenario.what,
-        value=taken.rate,
-        unit="/s",
-        at_least=scenario.at_least,
-        latency_ms={f"p{percent:g}": taken.percentile_ms(percent) for percent in (50, 90, 99)},
-        cores=_cores(before, after, lasted),
-        resident={part: usage.resident for part, usage in after.items()},
-        latencies_ms=_sample(taken),
-    )
+def machine() -> dict[str, str]:
+    """What it was measured on, and how busy that was before."""
+    load = os.getloadavg()[0]
+    return {
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
+        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "load before": f"{load:.2f}",
+    }
 
 
-def _cores(before: dict[str, Usage], after: dict[str, Usage], seconds: float) -> dict[str, float]:
-    return {part: (after[part].cpu_s - before[part].cpu_s) / seconds for part in before}
+def _processor() -> str:
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return names[0] if names else platform.machine()
 
 
-def _sample(taken: Taken, most: int = 2000) -> list[float]:
-    ordered = sorted(taken.latencies_s)
-    step = max(1, len(ordered) // most)
-    return [each * 1000 for each in ordered[::step]]
+def _settings(options: Options) -> dict[str, object]:
+    return {
+        "seconds": options.seconds,
+        "warm-up, seconds": options.warm_up_s,
+        "repeats": options.repeat,
+        "edges": options.layout.edges,
+        "workers": [" ".join(groups) for groups in options.layout.workers],
+        "confirmed orders heard by": options.confirm,
+        "titles": options.titles,
+    }
 
 
-def _client(on: Stand) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        on.url,
-        connector=aiohttp.TCPConnector(limit=0),
-        timeout=aiohttp.ClientTimeout(total=CLIENT_TIMEOUT_S),
-    )
-
-
-async def _catalogue(on: Stand) -> list[str]:
-    """Titles with plenty of copies, put in as staff would."""
-    from ops.demo_catalogue import demo_books  # noqa: PLC0415 - half a megabyte that only this needs
-
-    books = [book for _, book in zip(range(TITLES), demo_books(), strict=False)]
-    headers = {"Authorization": f"Bearer {on.operator_token}", "Prefer": "wait=30"}
-    async with _client(on) as http:
-
-        async def put(isbn: str, title: str) -> None:
-            body = {"title": title, "price": PRICE}
-            async with http.put(f"/v1/books/{isbn}", json=body, headers=headers) as answer:
-                answer.raise_for_status()
-            async with http.put(
-                f"/v1/books/{isbn}/stock", json={"on_hand": COPIES}, headers=headers
-            ) as answer:
-                answer.raise_for_status()
-
-        await asyncio.gather(*(put(book.isbn, book.title) for book in books))
-    return [book.isbn for book in books]
-
-
-def main(seconds: float, senders: int, out: Path) -> None:
+def main(options: Options, console: Console) -> Report:
     """The whole run in an event loop of its own."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(seconds=seconds, senders=senders, out=out))
+        return runner.run(run(options, console))

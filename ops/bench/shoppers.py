@@ -1,16 +1,15 @@
-"""Shoppers: a closed loop of clients, each of which does its next thing once the last one is done."""
+"""Shoppers: guests with a cart of their own, who send what a browser would, at a fraction of its cost."""
 
 import asyncio
-import json
 import secrets
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-import aiohttp
+import msgspec
 
-Json = dict[str, Any]
+from ops.bench.client import Connection, request
+from ops.bench.figures import WentWrong
+
 WAIT = {"Prefer": "wait=30"}
 ADDRESS = {
     "name": "Ada Reader",
@@ -21,111 +20,134 @@ ADDRESS = {
 }
 
 
-class WentWrong(Exception):
-    """An answer that a benchmark does not expect: its figures would mean nothing."""
+class NewCart(msgspec.Struct):
+    """What `POST /v1/carts` answers."""
+
+    id: str
+    token: str
 
 
-@dataclass(slots=True)
+class Order(msgspec.Struct):
+    """What a shopper looks at of an order."""
+
+    id: str
+    status: str
+    token: str = ""
+
+
+class Placed(msgspec.Struct):
+    """An operation whose result is an order."""
+
+    result: Order
+
+
 class Shopper:
-    """One guest with a cart of their own."""
+    """One guest: a connection, a cart, and the requests to it, made ready beforehand as far as they can be."""
 
-    http: aiohttp.ClientSession
-    cart_id: str
-    headers: dict[str, str]
+    def __init__(self, connection: Connection, cart: NewCart) -> None:
+        self.connection = connection
+        self.cart = cart
+        self._token = {"Cart-Token": cart.token}
+        self._adds: dict[tuple[str, bool], bytes] = {}
+        self._second: Connection | None = None
+
+    def second_connection(self) -> Connection:
+        """Another one, for what streams beside the requests; the same each time."""
+        if self._second is None:
+            self._second = Connection(self.connection.url)
+        return self._second
+
+    def add_request(self, isbn: str, *, wait: bool) -> bytes:
+        """The request that puts one copy into the cart."""
+        made = self._adds.get((isbn, wait))
+        if made is None:
+            body = msgspec.json.encode({"isbn": isbn, "quantity": 1})
+            headers = self._token | WAIT if wait else self._token
+            made = request("POST", f"/v1/carts/{self.cart.id}/items", headers, body)
+            self._adds[isbn, wait] = made
+        return made
 
     async def add(self, isbn: str, *, wait: bool) -> None:
         """Puts one copy into the cart; with `wait`, returns once it is in."""
-        headers = self.headers | WAIT if wait else self.headers
-        body = {"isbn": isbn, "quantity": 1}
-        async with self.http.post(f"/v1/carts/{self.cart_id}/items", json=body, headers=headers) as answer:
-            await _expect(answer, 200 if wait else 202)
+        answer = await self.connection.send(self.add_request(isbn, wait=wait))
+        answer.expect(200 if wait else 202)
 
-    async def order(self) -> Json:
-        """Orders what is in the cart; the order as it stood when it was placed."""
-        body = {
-            "cart_id": self.cart_id,
-            "email": "ada@example.org",
-            "shipping_address": ADDRESS,
-            "shipping_method": "standard",
-            "payment": {"token": "tok_ok"},
-        }
-        headers = self.headers | WAIT | {"Idempotency-Key": secrets.token_hex(12)}
-        async with self.http.post("/v1/orders", json=body, headers=headers) as answer:
-            operation = await _expect(answer, 200)
-        order: Json = operation["result"]
+    async def try_order(self) -> Order | None:
+        """Orders what is in the cart; the order as it stood when it was placed, or None: sold out."""
+        body = msgspec.json.encode(
+            {
+                "cart_id": self.cart.id,
+                "email": "ada@example.org",
+                "shipping_address": ADDRESS,
+                "shipping_method": "standard",
+                "payment": {"token": "tok_ok"},
+            }
+        )
+        headers = self._token | WAIT | {"Idempotency-Key": secrets.token_hex(12)}
+        answer = await self.connection.send(request("POST", "/v1/orders", headers, body))
+        if answer.status == 409 and b'"out_of_stock"' in answer.body:
+            return None
+        return msgspec.json.decode(answer.expect(200), type=Placed).result
+
+    async def order(self) -> Order:
+        """Orders what is in the cart, which there must be enough of."""
+        order = await self.try_order()
+        if order is None:
+            raise WentWrong("a title that there are plenty of was out of stock")
         return order
 
-    async def confirmed(self, order: Json) -> None:
-        """Watches an order's events until it is confirmed."""
-        headers = {"Order-Token": order["token"], "Accept": "text/event-stream"}
-        async with self.http.get(f"/v1/orders/{order['id']}/events", headers=headers) as answer:
-            if answer.status != 200:
-                await _expect(answer, 200)
-            async for line in answer.content:
-                if line.startswith(b"data:"):
-                    status = json.loads(line[5:])["status"]
-                    if status == "confirmed":
-                        return
-                    if status != "placed":
-                        raise WentWrong(f"order {order['id']} is {status}")
-        raise WentWrong(f"the events of order {order['id']} ended before it was confirmed")
+    async def read_order(self, order: Order) -> Order:
+        """The order as it is now."""
+        answer = await self.connection.send(
+            request("GET", f"/v1/orders/{order.id}", {"Order-Token": order.token})
+        )
+        return msgspec.json.decode(answer.expect(200), type=Order)
+
+    async def get(self, path: str) -> None:
+        """Reads a page."""
+        answer = await self.connection.send(request("GET", path, {}))
+        answer.expect(200)
 
 
-async def _expect(answer: aiohttp.ClientResponse, status: int) -> Json:
-    body = await answer.read()
-    if answer.status != status:
-        raise WentWrong(f"{answer.method} {answer.url.path}: {answer.status} {body[:300]!r}")
-    decoded: Json = json.loads(body)
-    return decoded
+async def arrive(urls: Sequence[str], many: int, connections: int | None = None) -> list[Shopper]:
+    """Guests, each with a cart, spread over the edges; `connections`: how many they share, one each where None."""
+    lines = [Connection(urls[number % len(urls)]) for number in range(connections or many)]
+    shoppers: list[Shopper] = []
+
+    async def along(first: int) -> None:
+        """All who share one connection, one after the other: it carries one request at a time."""
+        for number in range(first, many, len(lines)):
+            answer = await lines[number % len(lines)].send(request("POST", "/v1/carts", {}))
+            cart = msgspec.json.decode(answer.expect(201), type=NewCart)
+            shoppers.append(Shopper(lines[number % len(lines)], cart))
+
+    await asyncio.gather(*(along(first) for first in range(len(lines))))
+    return shoppers
 
 
-async def arrive(http: aiohttp.ClientSession, many: int) -> list[Shopper]:
-    """Guests, each with a cart."""
-
-    async def one() -> Shopper:
-        async with http.post("/v1/carts") as answer:
-            cart = await _expect(answer, 201)
-        return Shopper(http, cart["id"], {"Cart-Token": cart["token"]})
-
-    return list(await asyncio.gather(*(one() for _ in range(many))))
+def leave(shoppers: Sequence[Shopper]) -> None:
+    """Closes their connections."""
+    for shopper in shoppers:
+        shopper.connection.close()
 
 
-@dataclass(slots=True)
-class Taken:
-    """What a closed loop did: seconds that each thing took, and seconds from the first start to the last end."""
-
-    latencies_s: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        """Things done per second."""
-        return len(self.latencies_s) / self.seconds if self.seconds else 0.0
-
-    def percentile_ms(self, percent: float) -> float:
-        """Milliseconds within which that part of them was done (nearest rank)."""
-        ordered = sorted(self.latencies_s)
-        if not ordered:
-            return 0.0
-        rank = max(1, -(-len(ordered) * percent // 100))
-        return ordered[int(rank) - 1] * 1000
+def staff(url: str, token: str) -> "Staff":
+    """Somebody who may change the catalogue."""
+    return Staff(Connection(url), {"Authorization": f"Bearer {token}", "Prefer": "wait=30"})
 
 
-async def closed_loop(
-    shoppers: Sequence[Shopper], once: Callable[[Shopper, int], Awaitable[None]], seconds: float
-) -> Taken:
-    """Each shopper does it again and again until the time is up; what was begun by then is finished and counted."""
-    taken = Taken()
-    begun = time.perf_counter()
-    until = begun + seconds
+class Staff:
+    """Puts titles on the shelf."""
 
-    async def shop(shopper: Shopper, number: int) -> None:
-        turn = number
-        while (start := time.perf_counter()) < until:
-            await once(shopper, turn)
-            taken.latencies_s.append(time.perf_counter() - start)
-            turn += len(shoppers)
+    def __init__(self, connection: Connection, headers: dict[str, str]) -> None:
+        self._connection = connection
+        self._headers = headers
 
-    await asyncio.gather(*(shop(shopper, number) for number, shopper in enumerate(shoppers)))
-    taken.seconds = time.perf_counter() - begun
-    return taken
+    async def put(self, path: str, body: dict[str, Any]) -> None:
+        """A command, until it is done."""
+        sent = request("PUT", path, self._headers, msgspec.json.encode(body))
+        (await self._connection.send(sent)).expect(200)
+
+    def close(self) -> None:
+        """Goes home."""
+        self._connection.close()

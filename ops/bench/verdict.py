@@ -1,108 +1,29 @@
-"""Speed means nothing where a promise was broken: what must hold after a run, read from the database."""
+"""Speed means nothing where a promise was broken: `quire check` after every run."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
-
-from pymongo import AsyncMongoClient
-from pymongo.asynchronous.database import AsyncDatabase
-from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
-
-from ops.bench.shoppers import WentWrong
+from ops.bench.figures import Kept, WentWrong
+from ops.bench.settling import quiet
 from ops.bench.stand import Stand
-from ops.settings import Settings
+from ops.check import BrokerAddress, check
 
-SETTLED_WITHIN_S = 60.0
-LOOK_EVERY_S = 0.05
-STILL_FOR_S = 0.5
-Database = AsyncDatabase[dict[str, Any]]
+SETTLE_S = 10.0
+NAMED_MAX = 5
 
 
-async def verify(on: Stand) -> dict[str, int]:
-    """What was counted. Raises `WentWrong` naming the first promise that was broken."""
-    async with AsyncMongoClient[dict[str, Any]](on.mongodb_url, tz_aware=True) as client:
-        database = client[Settings.model_fields["database"].default]
-        await _settled(database)
-        async for wrong in _wrong_stock(database):
-            raise WentWrong(f"the stock of {wrong['_id']} does not equal its movements: {wrong}")
-        return await _counts(database)
+async def verify(on: Stand) -> tuple[dict[str, int], list[Kept]]:
+    """What stands in the database, and each invariant. Raises `WentWrong` naming what was broken, or could not be held.
 
-
-async def applied_so_far(on: Stand, kind: str | None) -> int:
-    """How many messages of a type were processed; waits until none is under way, so that the next count is its own."""
-    if kind is None:
-        return 0
-    async with AsyncMongoClient[dict[str, Any]](on.mongodb_url) as client:
-        receipts = client[Settings.model_fields["database"].default].receipts
-        before = -1
-        while (now := await receipts.count_documents({"type": kind})) != before:
-            before = now
-            await asyncio.sleep(STILL_FOR_S)
-        return now
-
-
-async def until_applied(on: Stand, kind: str, many: int) -> None:
-    """Returns once that many messages of a type were processed. Raises `RetryError` after a minute."""
-    async with AsyncMongoClient[dict[str, Any]](on.mongodb_url) as client:
-        receipts = client[Settings.model_fields["database"].default].receipts
-
-        async def missing() -> bool:
-            return await receipts.count_documents({"type": kind}) < many
-
-        until_none = AsyncRetrying(
-            retry=retry_if_result(bool),
-            wait=wait_fixed(LOOK_EVERY_S),
-            stop=stop_after_delay(SETTLED_WITHIN_S),
-        )
-        await until_none(missing)
-
-
-async def _settled(database: Database) -> None:
-    """Waits until no order is under way and the outbox is empty."""
-
-    async def under_way() -> int:
-        placed = await database.orders.count_documents({"status": "placed"})
-        return placed + int(await database.outbox.count_documents({}))
-
-    until_none = AsyncRetrying(
-        retry=retry_if_result(bool), wait=wait_fixed(LOOK_EVERY_S), stop=stop_after_delay(SETTLED_WITHIN_S)
-    )
-    await until_none(under_way)
-
-
-async def _wrong_stock(database: Database) -> AsyncIterator[dict[str, Any]]:
-    """Titles whose counts are not the sums of their ledger, or whose reserved copies are not those of open orders."""
-    sums = {"_id": "$isbn", "on_hand": {"$sum": "$on_hand"}, "reserved": {"$sum": "$reserved"}}
-    lookup = {"from": "stock", "localField": "_id", "foreignField": "_id", "as": "stock"}
-    differs = {
-        "$or": [
-            {"$ne": ["$on_hand", {"$first": "$stock.on_hand"}]},
-            {"$ne": ["$reserved", {"$first": "$stock.reserved"}]},
-        ]
-    }
-    pipeline: list[dict[str, Any]] = [{"$group": sums}, {"$lookup": lookup}, {"$match": {"$expr": differs}}]
-    async for wrong in await database.movements.aggregate(pipeline):
-        yield wrong
-    held = {"_id": "$lines.isbn", "copies": {"$sum": "$lines.quantity"}}
-    open_orders: list[dict[str, Any]] = [
-        {"$match": {"status": {"$in": ["placed", "confirmed"]}}},
-        {"$unwind": "$lines"},
-        {"$group": held},
-        {"$lookup": lookup},
-        {"$match": {"$expr": {"$ne": ["$copies", {"$first": "$stock.reserved"}]}}},
+    Messages that failed are no broken promise, but nothing in a benchmark may fail: they count as broken too.
+    """
+    await quiet(on)
+    address = BrokerAddress(on.rabbitmq.url, on.rabbitmq.management_url)
+    report = await check(on.database, address, settle_s=SETTLE_S)
+    kept = [Kept(name=each.name, violations=each.violations, skipped=each.skipped) for each in report.results]
+    broken = [
+        f"{each.name}: {finding.id}: {finding.detail}" for each in report.results for finding in each.listed
     ]
-    async for wrong in await database.orders.aggregate(open_orders):
-        yield wrong
-
-
-async def _counts(database: Database) -> dict[str, int]:
-    failed = await database.receipts.count_documents({"status": "failed"})
-    if failed:
-        raise WentWrong(f"{failed} messages failed: look at the receipts with status failed")
-    return {
-        "orders": await database.orders.count_documents({}),
-        "confirmed orders": await database.orders.count_documents({"status": "confirmed"}),
-        "carts": await database.carts.count_documents({}),
-        "receipts": await database.receipts.count_documents({}),
-        "failed messages": failed,
-    }
+    skipped = [f"{each.name} was not checked: {each.skipped}" for each in report.results if each.skipped]
+    failed = await on.database.receipts.count_documents({"status": "failed"})
+    if broken or skipped or failed:
+        said = [*(f"{failed} messages failed" for _ in range(failed > 0)), *skipped, *broken]
+        raise WentWrong(f"the run has no figures: {'; '.join(said[:NAMED_MAX])} ({len(said)} in all)")
+    return {name: int(many) for name, many in report.counted.items()}, kept

@@ -2,12 +2,13 @@
 
 import typer
 
+from ops.cli.bench import bench
 from ops.cli.common import explained
 from ops.cli.dead import dead
 from ops.cli.insight import check, trace
 from ops.cli.processes import edge, up, worker
 from ops.cli.shop import demo, import_
-from ops.cli.system import bench, doctor, topology
+from ops.cli.system import doctor, topology
 from ops.cli.users import user
 
 app = typer.Typer(

@@ -1,7 +1,4 @@
-"""`quire topology`, `quire doctor`, `quire bench`: what stands, what is wrong, and how fast it is."""
-
-from pathlib import Path
-from typing import Annotated
+"""`quire topology`, `quire doctor`: what stands on the broker, and what is wrong with this machine."""
 
 import typer
 from rich.table import Table
@@ -97,14 +94,3 @@ def doctor(data: Data = DEFAULT_DATA) -> None:
         )
     if not all(finding.well or not finding.needed for finding in findings):
         raise typer.Exit(1)
-
-
-def bench(
-    seconds: Annotated[float, typer.Option(help="How long each scenario is measured.", min=1)] = 15.0,
-    senders: Annotated[int, typer.Option(help="How many shoppers at a time.", min=1)] = 64,
-    out: Annotated[Path, typer.Option(help="Where the report goes.", metavar="DIR")] = Path("bench-report"),
-) -> None:
-    """Measures this machine: real RabbitMQ and MongoDB, edge and workers as processes."""
-    from ops.bench import main
-
-    main(seconds, senders, out)

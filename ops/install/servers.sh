@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs what the tests talk to (Debian's rabbitmq-server, redis-server and chromium) where that is allowed: as root, with
-# apt-get. Elsewhere it says which tests will be skipped; where CI is set, a missing server is a failure.
+# Installs what tests and benchmarks need (Debian's rabbitmq-server, redis-server, chromium and wrk) where that is allowed: as
+# root, with apt-get. Elsewhere it says which tests will be skipped; where CI is set, a missing server is a failure.
 set -eu
 
 missing() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null 2>&1 || printf ' rabbitmq-server'
     command -v redis-server >/dev/null 2>&1 || printf ' redis-server'
     [ -x /usr/bin/chromium ] || printf ' chromium'
+    command -v wrk >/dev/null 2>&1 || printf ' wrk'
 }
 
 # Debian starts a service as soon as it is installed, unless a policy says no. The tests start servers of their own.

@@ -1,0 +1,100 @@
+"""The gate: a fifth lost fails, less does not, and the machine's own speed is no loss."""
+
+from pathlib import Path
+
+import pytest
+
+from ops.bench.figures import Figure, Report, WentWrong
+from ops.bench.gate import Kept, by_part, compare, read_kept, taken_from, write_kept
+from ops.bench.run import GATED, KNOWN
+
+KEPT = Kept(
+    at="2026-01-01T00:00:00+00:00",
+    machine={},
+    speed=10_000,
+    ratios={"cart to R4": 5.0},
+    budgets_ms={"cart": {"edge": 0.8, "worker": 0.5, "redis": 0.01}},
+)
+
+
+def now(speed: float = 10_000, ratio: float = 5.0, edge_ms: float = 0.8, worker_ms: float = 0.5) -> Kept:
+    """A run like the one that is kept, but for what is told."""
+    budgets = {"cart": {"edge": edge_ms, "worker": worker_ms, "redis": 0.05}}
+    return Kept(at="", machine={}, speed=speed, ratios={"cart to R4": ratio}, budgets_ms=budgets)
+
+
+def failing(run: Kept) -> list[str]:
+    """What does not pass."""
+    return [each.what for each in compare(KEPT, run) if not each.passes]
+
+
+def test_the_same_run_passes() -> None:
+    """And so does a better one."""
+    assert failing(now()) == []
+    assert failing(now(ratio=9.0, edge_ms=0.2)) == []
+
+
+@pytest.mark.parametrize(("ratio", "lost"), [(4.01, []), (3.99, ["cart to R4"])])
+def test_a_fifth_of_a_ratio(ratio: float, lost: list[str]) -> None:
+    """It is the most that may be lost."""
+    assert failing(now(ratio=ratio)) == lost
+
+
+@pytest.mark.parametrize(("edge_ms", "lost"), [(0.99, []), (1.01, ["cart: edge, ms of processor"])])
+def test_a_fifth_of_what_a_budget_buys(edge_ms: float, lost: list[str]) -> None:
+    """Each part has a budget of its own."""
+    assert failing(now(edge_ms=edge_ms)) == lost
+
+
+def test_budgets_stretch_with_a_slower_machine() -> None:
+    """At half the speed twice the time is no loss, and the old time would be a gain of nobody's."""
+    assert failing(now(speed=5_000, edge_ms=1.6, worker_ms=1.0)) == []
+    assert failing(now(speed=20_000)) == ["cart: edge, ms of processor", "cart: worker, ms of processor"]
+
+
+def test_what_is_too_small_to_tell_is_not_compared() -> None:
+    """A part that takes next to nothing may take five times that."""
+    assert not any("redis" in each.what for each in compare(KEPT, now()))
+
+
+def test_a_run_that_did_not_measure_it_does_not_pass() -> None:
+    """It is refused by name."""
+    without = Kept(at="", machine={}, speed=1, ratios={}, budgets_ms=KEPT.budgets_ms)
+    with pytest.raises(WentWrong, match="cart to R4"):
+        compare(KEPT, without)
+
+
+def test_processes_of_a_part_share_its_budget() -> None:
+    """Two workers are as dear as they are together; the generator is nobody's budget."""
+    assert by_part({"worker 1": 0.3, "worker 2": 0.2, "edge": 0.8, "shoppers": 0.1, "redis": 0.1}) == {
+        "edge": 0.8,
+        "worker": 0.5,
+        "mongod": 0.0,
+        "rabbitmq": 0.0,
+    }
+
+
+def test_what_is_kept_is_what_was_measured(tmp_path: Path) -> None:
+    """Written and read again, rounded to what a run can tell."""
+    figures = [
+        Figure(name="cart", load="64 shoppers", what="", value=600.0, cpu_ms={"edge": 0.80004}),
+        Figure(name="R1", load="64 shoppers", what="", value=18_000.4),
+        Figure(name="R4", load="", what="", value=200.0),
+    ]
+    kept = taken_from(Report(at="today", machine={"cores": "2"}, settings={}, figures=figures))
+    write_kept(kept, tmp_path / "kept.json")
+    again = read_kept(tmp_path / "kept.json")
+    assert again.ratios == {"cart to R4": 3.0}
+    assert again.budgets_ms["cart"]["edge"] == 0.8
+    assert (again.speed, again.machine) == (18_000, {"cores": "2"})
+
+
+def test_without_anything_kept_there_is_nothing_to_pass(tmp_path: Path) -> None:
+    """It is said how to keep something."""
+    with pytest.raises(WentWrong, match="--keep"):
+        read_kept(tmp_path / "kept.json")
+
+
+def test_what_the_gate_measures_is_known_by_name() -> None:
+    """All of it."""
+    assert set(GATED) <= set(KNOWN)
