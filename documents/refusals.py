@@ -21,13 +21,12 @@ class Refusal(Exception):
         self.message = message
         self.details = details
 
-
-class Earlier(Refusal):
-    """The no of an earlier step, which travelled with a message to the step that ends the operation."""
-
-    def __init__(self, code: str, message: str, details: dict[str, Any]) -> None:
-        super().__init__(message, **details)
-        self.code = code  # type: ignore[misc]  # of the rule that said it
+    @classmethod
+    def earlier(cls, code: str, message: str, details: dict[str, Any]) -> "Refusal":
+        """A rule's no that travelled with a message to the step that tells it."""
+        refusal = cls(message, **details)
+        refusal.code = code  # type: ignore[misc]  # of the rule that said it
+        return refusal
 
 
 class OutOfStock(Refusal):

@@ -24,7 +24,6 @@ from documents.carts import Cart, CartLine
 from documents.orders import PAYMENT_DUE, Address, Order, OrderLine
 from documents.refusals import (
     CurrencyMismatch,
-    Earlier,
     NotForSale,
     NotPermitted,
     OutOfStock,
@@ -110,7 +109,9 @@ def reopen_cart(cart: Cart, command: ReopenCart, desk: Desk) -> Effects:
     if cart.changed:
         cart.updated_at = desk.now
     why = command.why
-    return Effects(resource=f"carts/{command.into}", refusal=Earlier(why.code, why.message, why.details))
+    return Effects(
+        resource=f"carts/{command.into}", refusal=Refusal.earlier(why.code, why.message, why.details)
+    )
 
 
 def place_order(cart: Cart, command: PlaceOrder, desk: Desk) -> Effects:
