@@ -11,6 +11,7 @@ UNWRITABLE = (PyMongoError, BSONError, OverflowError, ValueError, TypeError)
 
 CONFLICT_FIRST_S = 0.001
 CONFLICT_MAX_S = 0.1
+DOUBLINGS_MAX = 16  # a float overflows after a thousand
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -39,4 +40,4 @@ def is_away(error: BaseException) -> bool:
 
 def conflict_delay(conflicts: int) -> float:
     """Seconds before a transaction that lost a conflict is tried again: jittered, so that two do not march in step."""
-    return random.uniform(0, min(CONFLICT_MAX_S, CONFLICT_FIRST_S * 2.0**conflicts))
+    return random.uniform(0, min(CONFLICT_MAX_S, CONFLICT_FIRST_S * 2.0 ** min(conflicts, DOUBLINGS_MAX)))

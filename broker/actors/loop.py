@@ -20,7 +20,7 @@ from broker.actors.mailboxes import Mailboxes
 from broker.actors.store import TRANSACTION, AlreadyReceived, Fenced, Store
 from broker.aftermath import Aftermath
 from broker.delivery import Delivery
-from broker.faults import UNWRITABLE, conflict_delay, is_away, is_conflict
+from broker.faults import DOUBLINGS_MAX, UNWRITABLE, conflict_delay, is_away, is_conflict
 from broker.groups import OrderedGroup
 from broker.linger import linger_s
 from broker.retry import IN_PLACE_LIMIT_S, in_place_delay
@@ -170,7 +170,7 @@ class CommitLoop:
         if self.healthy:
             log.warning("database.away", error=str(error))
         self.healthy = False
-        await asyncio.sleep(min(PAUSE_MAX_S, 0.1 * 2.0**pauses))
+        await asyncio.sleep(min(PAUSE_MAX_S, 0.1 * 2.0 ** min(pauses, DOUBLINGS_MAX)))
         return pauses + 1
 
     def _isolate(self, parts: Parts, error: Exception) -> None:

@@ -200,8 +200,11 @@ async def write_actors(actors: Iterable[Actor], session: AsyncClientSession) -> 
 
 
 async def _guarded(collection: Any, writes: list[Write], session: AsyncClientSession) -> None:
+    # Ordered, inserts first: a duplicate key ends the transaction, and whatever else is sent in it then fails with a
+    # "conflict" (NoSuchTransaction) that hides the duplicate. Redone for ever, it stopped whole groups.
+    writes = sorted(writes, key=lambda write: isinstance(write, UpdateOne))
     try:
-        done = await collection.bulk_write(writes, ordered=False, session=session)
+        done = await collection.bulk_write(writes, ordered=True, session=session)
     except BulkWriteError as error:
         if _is_duplicate(error):
             raise Fenced(f"{collection.name}: a document was there first") from error

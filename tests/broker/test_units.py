@@ -1,0 +1,50 @@
+"""Group commit: units that cannot be written together are told apart."""
+
+import asyncio
+
+import pytest
+from pymongo import InsertOne
+
+from broker.actors.store import Fenced
+from broker.faults import CONFLICT_MAX_S, conflict_delay
+from broker.units import GroupCommit, Unit
+from documents.actors import utc_now
+from documents.payments import Payment, PaymentStatus
+from tests.broker.house import Database
+
+
+def begun(order_id: str) -> Payment:
+    """A payment that is about to be authorised, not yet written."""
+    return Payment.begin(
+        order_id, PaymentStatus.AUTHORISING, utc_now(), amount=100, currency="EUR", token="tok_ok"
+    )
+
+
+async def test_a_new_actor_that_somebody_else_made_fences_its_unit_alone(worker_database: Database) -> None:
+    """An insert that is a duplicate is told as such, also when updates are written with it: those go through."""
+    collection = Payment.get_pymongo_collection()
+    for order_id in ("there", "moved"):
+        write = begun(order_id).write()
+        assert isinstance(write, InsertOne)
+        await collection.insert_one(write._doc)
+    raw = await collection.find_one({"_id": "moved"})
+    assert raw is not None
+    moved = Payment.loaded(raw)
+    moved.move(PaymentStatus.AUTHORIZED, utc_now())
+    commits = GroupCommit(worker_database.client)
+    duplicate, update = Unit((begun("there"),)), Unit((moved,))
+    together = [asyncio.create_task(commits.commit(unit)) for unit in (duplicate, update)]
+    await asyncio.sleep(0)  # both wait before anything is written: they share a transaction
+    running = asyncio.create_task(commits.run())
+    with pytest.raises(Fenced):
+        await together[0]
+    await together[1]
+    running.cancel()
+    found = await collection.find_one({"_id": "moved"})
+    assert found is not None
+    assert found["status"] == PaymentStatus.AUTHORIZED.value
+
+
+def test_the_delay_after_a_conflict_is_bounded() -> None:
+    """However many conflicts there were."""
+    assert 0 <= conflict_delay(100_000) <= CONFLICT_MAX_S
