@@ -1,7 +1,8 @@
 """Watching an order: text/event-stream (WHATWG HTML, server-sent events), history first, then live.
 
-One event for each change of state, its id is the order's rev. The event bus only hints: the watcher subscribes first,
-reads the history after, and reads again when a revision is missing and every 15 s, so nothing is lost or told twice.
+One event for each change of state, its id is the order's rev. The event bus only hints: a watcher reads the order again
+where an event passed between its first read and its subscription, when a revision is missing, and every 15 s, so nothing
+is lost or told twice.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -16,7 +17,7 @@ from app.edge import Edge
 from app.reads.orders import find_changes
 from broker.feeds import News, TooManyWatchers, Watch
 from broker.messages import RefundRequested
-from documents.orders import Change, OrderStatus
+from documents.orders import Change, Order, OrderStatus
 
 MEDIA_TYPE: Final = "text/event-stream"
 RETRY_MS = 2_000  # how long a client waits before it comes back
@@ -91,37 +92,38 @@ def encode(order_id: str, change: Change) -> bytes:
     return ServerSentEventMessage(data=msgspec.json.encode(data), id=change.rev).encode()
 
 
-async def watch(edge: Edge, order_id: str, seen: int) -> AsyncGenerator[bytes, None]:
+async def watch(edge: Edge, order: Order, seen: int, mark: int) -> AsyncGenerator[bytes, None]:
     """The events of an order after revision `seen`, until it is over; a comment every 15 s keeps proxies awake.
 
+    `mark` is where `edge.feeds` stood before `order` was read.
     Ends at once where the process serves as many watchers as it may, or stops: the client comes back.
     """
-    feed = _Feed(order_id, seen, seen)
+    feed = _Feed(order.id, seen, seen)
     try:
-        with edge.feeds.watch(order_id) as hints:
-            yield ServerSentEventMessage(data=None, comment="watching", retry=RETRY_MS).encode()
+        with edge.feeds.watch(order.id) as hints:
+            head = ServerSentEventMessage(data=None, comment="watching", retry=RETRY_MS).encode()
+            if edge.feeds.moved_since(mark, order.id):
+                yield head + await _read(feed)
+            else:
+                yield head + feed.tell(order.history, refund_pending=order.cancelling)
             async for chunk in _follow(edge, hints, feed):
                 yield chunk
     except TooManyWatchers:
         return
 
 
+async def _read(feed: _Feed) -> bytes:
+    """What the order itself says that was not told yet."""
+    found = await find_changes(feed.order_id)
+    if found is None:
+        feed.over = True
+        return b""
+    changes, refund_pending = found
+    return feed.tell(changes, refund_pending=refund_pending)
+
+
 async def _follow(edge: Edge, hints: Watch, feed: _Feed) -> AsyncGenerator[bytes, None]:
-    news: News | None = None
-    while True:
-        change = feed.take(news) if news is not None else None
-        if change is not None:
-            chunk = feed.tell([change], refund_pending=False)
-        else:
-            found = await find_changes(feed.order_id)
-            if found is None:
-                return
-            changes, refund_pending = found
-            chunk = feed.tell(changes, refund_pending=refund_pending)
-        if chunk:
-            yield chunk
-        if feed.over:
-            return
+    while not feed.over:
         news = await hints.next(edge.heartbeat_s)
         while news is not None and feed.knows(news):
             news = await hints.next(edge.heartbeat_s)
@@ -131,3 +133,7 @@ async def _follow(edge: Edge, hints: Watch, feed: _Feed) -> AsyncGenerator[bytes
             yield ServerSentEventMessage(data=None, comment="").encode()
         elif news.rev is not None and news.type == RefundRequested.__name__:
             feed.heard = max(feed.heard, news.rev)
+        change = feed.take(news) if news is not None else None
+        chunk = feed.tell([change], refund_pending=False) if change is not None else await _read(feed)
+        if chunk:
+            yield chunk

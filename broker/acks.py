@@ -44,10 +44,10 @@ class Acks:
             run = max((tag for tag in tags if tag < open_from), default=0)
             try:
                 if run:
-                    await self.channel.basic_ack(run, multiple=True)
+                    await self.channel.basic_ack(run, multiple=True, wait=False)
                 for tag in tags:
                     if tag > run:
-                        await self.channel.basic_ack(tag)
+                        await self.channel.basic_ack(tag, wait=False)
             except (AMQPError, ChannelInvalidStateError, ConnectionError, RuntimeError) as error:
                 log.info("ack.lost", channel=self.channel.number, deliveries=len(tags), error=repr(error))
 

@@ -5,10 +5,12 @@ it may have missed something: the document is the truth, an event is a hint.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 import structlog
@@ -21,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 QUEUE_LENGTH_MAX = 10_000  # events; older ones make room
 PREFETCH = 200
+LATELY_MAX = 1_000  # order events that are remembered after they passed
 PENDING_MAX = 32  # events that one watcher has not taken yet; beyond that it reads the order again
 
 
@@ -92,6 +95,8 @@ class Feeds:
         self._watches: dict[str, set[Watch]] = {}
         self.watching = 0
         self._ending = False
+        self._passed = 0
+        self._lately: deque[str] = deque(maxlen=LATELY_MAX)
 
     def end(self) -> None:
         """Sends every watcher away and takes no more: a server that stops waits for its open answers."""
@@ -119,6 +124,15 @@ class Feeds:
             if not others:
                 del self._watches[order_id]
 
+    def mark(self) -> int:
+        """Where the stream of events stands now, for `moved_since`."""
+        return self._passed
+
+    def moved_since(self, mark: int, order_id: str) -> bool:
+        """Whether an event of the order may have passed since then: whoever read it before is to read it again."""
+        since = self._passed - mark
+        return since > len(self._lately) or order_id in islice(reversed(self._lately), since)
+
     async def consume(self, channel: AbstractRobustChannel) -> None:
         """Declares and binds the queue on a channel and takes what comes, also after a reconnect."""
         await channel.set_qos(prefetch_count=PREFETCH)
@@ -136,6 +150,7 @@ class Feeds:
 
     async def _on_reopen(self, *_: object) -> None:
         """Events passed by while the connection was down: every watcher reads its order again."""
+        self._passed += LATELY_MAX + 1
         for watches in self._watches.values():
             for watch in watches:
                 watch.tell(None)
@@ -159,6 +174,8 @@ class Feeds:
             await self._on_book_changed(BOOK.decode(envelope.data))
 
     def _order_changed(self, envelope: Envelope) -> None:
+        self._passed += 1
+        self._lately.append(envelope.key)
         watches = self._watches.get(envelope.key)
         if not watches:
             return

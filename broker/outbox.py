@@ -15,6 +15,7 @@ from uuid_utils import uuid7
 
 from broker.messages import SYSTEM, Envelope, Event, Message, pack
 from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher, Unroutable
+from broker.together import Together
 from broker.topology import route
 from documents.actors import Actor, utc_now
 from documents.outbox import OutboxRow
@@ -114,6 +115,7 @@ class Outbox:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._remove = Together(_remove)
 
     async def send(self, rows: Sequence[Row]) -> int:
         """Publishes rows in their order of creation and removes the confirmed ones; returns how many were.
@@ -126,7 +128,7 @@ class Outbox:
         sent = await asyncio.gather(*(self._send(row) for row in rows))
         confirmed = [row["_id"] for row, done in zip(rows, sent, strict=True) if done]
         if confirmed:
-            await OutboxRow.get_pymongo_collection().delete_many({"_id": {"$in": confirmed}})
+            await self._remove(confirmed)
         return len(confirmed)
 
     async def _send(self, row: Row) -> bool:
@@ -169,3 +171,7 @@ class Outbox:
             if mine.modified_count:
                 rows.append(row)
         return rows
+
+
+async def _remove(ids: list[str]) -> None:
+    await OutboxRow.get_pymongo_collection().delete_many({"_id": {"$in": ids}})

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aio_pika
 import structlog
 from aio_pika import DeliveryMode
-from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection
+from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
 from aio_pika.exceptions import DeliveryError, PublishError
+from pamqp import commands as spec
 
 from broker.connection import Endpoint, connect
 from broker.messages import Envelope
@@ -55,8 +55,6 @@ class Publisher:
         self._connection: AbstractRobustConnection | None = None
         self._channel: AbstractRobustChannel | None = None
         self._loose: AbstractRobustChannel | None = None
-        self._exchanges: dict[str, AbstractExchange] = {}
-        self._loose_exchange: AbstractExchange | None = None
         self._under_way: dict[str, asyncio.Future[None]] = {}
         self._pulse: Pulse | None = None
         self._beating: asyncio.Task[None] | None = None
@@ -67,8 +65,6 @@ class Publisher:
         self._connection = await connect(self._endpoint, name=self._name)
         self._channel = await self._open(publisher_confirms=True, on_return_raises=True)
         self._loose = await self._open(publisher_confirms=False, on_return_raises=False)
-        self._exchanges = {"": self._channel.default_exchange}
-        self._loose_exchange = self._loose.default_exchange
         self._pulse = Pulse(self._connection, self._channel, lambda: self._confirmed_at)
         self._beating = asyncio.create_task(self._pulse.run(), name=f"{self._name}: pulse")
 
@@ -132,20 +128,28 @@ class Publisher:
             raise MessageTooLarge(f"{type} {message_id} has {len(body)} bytes, the limit is {bytes_max}")
         if (why := self.refusing) is not None:
             raise BrokerUnavailable(f"{why}: {type} {message_id} was not sent")
-        message = aio_pika.Message(
-            body,
-            delivery_mode=DeliveryMode.PERSISTENT,
+        assert self._channel is not None
+        properties = spec.Basic.Properties(
             content_type="application/json",
+            delivery_mode=DeliveryMode.PERSISTENT,
             message_id=message_id,
-            type=type,
+            message_type=type,
             correlation_id=correlation_id,
             reply_to=reply_to,
             headers=headers,
         )
         try:
             async with asyncio.timeout(self._timeout_s), self._alone(message_id):
-                target = self._exchanges.get(exchange) or await self._exchange(exchange)
-                await target.publish(message, routing_key, mandatory=mandatory)
+                channel = await self._channel.get_underlay_channel()
+                # Without `wait` the frames of many publishers leave in one write; the confirm is waited for all the same.
+                await channel.basic_publish(
+                    body,
+                    exchange=exchange,
+                    routing_key=routing_key,
+                    properties=properties,
+                    mandatory=mandatory,
+                    wait=False,
+                )
             self._confirmed_at = asyncio.get_running_loop().time()
         except PublishError as error:
             raise Unroutable(f"no queue takes {type} {message_id} ({exchange} {routing_key})") from error
@@ -170,22 +174,14 @@ class Publisher:
             del self._under_way[message_id]
             done.set_result(None)
 
-    async def _exchange(self, name: str) -> AbstractExchange:
-        assert self._channel is not None
-        exchange = await self._channel.get_exchange(name, ensure=False)
-        self._exchanges[name] = exchange
-        return exchange
-
     async def reply(self, queue: str, body: bytes) -> None:
         """Sends transient answers to whoever waits: unconfirmed, not mandatory; a lost one costs a look-up."""
-        if not self.ready or self._loose_exchange is None:
+        if not self.ready or self._loose is None:
             return
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._loose_exchange.publish(
-                    aio_pika.Message(body, content_type="application/vnd.msgpack"),
-                    queue,
-                    mandatory=False,
-                )
+                channel = await self._loose.get_underlay_channel()
+                properties = spec.Basic.Properties(content_type="application/vnd.msgpack")
+                await channel.basic_publish(body, routing_key=queue, properties=properties, wait=False)
         except (*BROKEN, TimeoutError) as error:
             log.info("replies.lost", queue=queue, error=str(error))

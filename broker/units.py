@@ -7,6 +7,7 @@ together are split until the bad one stands alone; it alone gets the error.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -26,6 +27,7 @@ from broker.faults import UNWRITABLE, conflict_delay, is_away, is_conflict
 from broker.linger import linger_s
 from broker.outbox import Row
 from broker.outcomes import ReceiptRow, operations_ended
+from broker.together import Together
 from documents.actors import Actor
 
 log = structlog.get_logger(__name__)
@@ -50,41 +52,19 @@ class GroupLoad:
     """Reads documents in groups: those that are asked for while a query is under way share the next one."""
 
     def __init__(self) -> None:
-        self._wanted: dict[type[Actor], dict[str, asyncio.Future[Raw | None]]] = {}
-        self._under_way: dict[type[Actor], asyncio.Task[None]] = {}
+        self._reads: dict[type[Actor], Together[str, dict[str, Raw]]] = {}
 
     async def get(self, kind: type[Actor], key: str) -> Raw | None:
         """The document as it is now, or None. Raises what the driver raises."""
-        wanted = self._wanted.setdefault(kind, {})
-        future = wanted.get(key)
-        if future is None:
-            future = wanted[key] = asyncio.get_running_loop().create_future()
-        if kind not in self._under_way:
-            self._under_way[kind] = asyncio.create_task(self._read(kind))
-        return await asyncio.shield(future)
+        read = self._reads.get(kind)
+        if read is None:
+            read = self._reads[kind] = Together(partial(_read, kind))
+        return (await read([key])).get(key)
 
-    async def _read(self, kind: type[Actor]) -> None:
-        try:
-            while wanted := self._wanted.pop(kind, {}):
-                await self._read_one_group(kind, wanted)
-        finally:
-            del self._under_way[kind]
 
-    async def _read_one_group(self, kind: type[Actor], wanted: dict[str, asyncio.Future[Raw | None]]) -> None:
-        try:
-            query = {"_id": {"$in": list(wanted)}}
-            found = {raw["_id"]: raw async for raw in kind.get_pymongo_collection().find(query)}
-        except BaseException as error:
-            for future in wanted.values():
-                if isinstance(error, Exception):
-                    future.set_exception(error)
-                else:
-                    future.cancel()
-            if not isinstance(error, Exception):
-                raise
-        else:
-            for key, future in wanted.items():
-                future.set_result(found.get(key))
+async def _read(kind: type[Actor], keys: list[str]) -> dict[str, Raw]:
+    found = kind.get_pymongo_collection().find({"_id": {"$in": keys}})
+    return {raw["_id"]: raw async for raw in found}
 
 
 class GroupCommit:

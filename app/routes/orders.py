@@ -15,7 +15,7 @@ from app.edge import edge_of
 from app.etags import validated
 from app.operations import OperationView
 from app.problems import Problem, invalid
-from app.reads.orders import OrderPage, OrderView, find_changes, list_orders, order_view
+from app.reads.orders import OrderPage, OrderView, list_orders, order_view
 from app.routes.answers import CommandOperation, KeyedOperation, command, problems
 from app.routes.inputs import (
     Cancellation,
@@ -145,11 +145,11 @@ class Orders(Controller):
         self, request: AnyRequest, order_id: FromPath[str], last_event: LastEventId = None
     ) -> Response[None] | Stream:
         """Server-sent events: history first, then live, until the order is over. Resumes at `Last-Event-ID`."""
-        order, _, _ = await order_for(request, order_id)
         edge = edge_of(request)
+        mark = edge.feeds.mark()
+        order, _, _ = await order_for(request, order_id)
         seen = last_event_id(last_event)
-        found = await find_changes(order.id)
-        if found is not None and nothing_left(found[0], seen, refund_pending=found[1]):
+        if nothing_left(order.history, seen, refund_pending=order.cancelling):
             return Response(None, status_code=204)
         if edge.feeds.watching >= edge.watchers_max:
             raise Problem(
@@ -158,7 +158,7 @@ class Orders(Controller):
                 "Too many clients watch orders here: try again",
                 {"Retry-After": "5"},
             )
-        events: AsyncGenerator[bytes, None] = watch(edge, order.id, seen)
+        events: AsyncGenerator[bytes, None] = watch(edge, order, seen, mark)
         return Stream(events, media_type=MEDIA_TYPE, headers=HEADERS)
 
 

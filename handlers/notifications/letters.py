@@ -8,6 +8,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
+from functools import cache
 from hashlib import blake2b
 from html import escape
 
@@ -17,6 +18,9 @@ from broker.messages import OrderConfirmed, OrderedLine, OrderPlaced, OrderShipp
 from broker.messages.orders import OrderEvent
 from handlers.notifications.amounts import amount_text
 from handlers.notifications.texts import texts
+
+
+LINE_LENGTH_MAX = 78  # RFC 5322, 2.1.1
 
 
 class Written(EmailPolicy):
@@ -39,9 +43,16 @@ class Written(EmailPolicy):
         """The text as it was set."""
         return value
 
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """A header that fits its line goes as it is; others are folded and encoded by the standard library."""
+        line = f"{name}: {value}"
+        if line.isascii() and len(line) <= LINE_LENGTH_MAX and "=?" not in line:
+            return f"{line}\r\n".encode("ascii")
+        return super().fold_binary(name, value)
 
-ASCII = Written(linesep="\r\n", max_line_length=78)  # RFC 5322, 2.1.1
-INTERNATIONAL = Written(linesep="\r\n", max_line_length=78, utf8=True)  # RFC 6532
+
+ASCII = Written(linesep="\r\n", max_line_length=LINE_LENGTH_MAX)
+INTERNATIONAL = Written(linesep="\r\n", max_line_length=LINE_LENGTH_MAX, utf8=True)  # RFC 6532
 
 
 class BadAddress(ValueError):
@@ -59,26 +70,33 @@ def letter(event: OrderEvent, *, mail_id: str, sender: str, shop_url: str) -> Em
     text = texts()[event_type]
     link = f"{shop_url.rstrip('/')}/orders/{event.order_id}"
     values = _values(event, link)
-    name, address = parseaddr(sender)
+    from_ = _sender(sender)
     to = _recipient(event.email)
     mail = EmailMessage(policy=ASCII if to.username.isascii() else INTERNATIONAL)
     subject = " ".join(text.subject.substitute(values).split())
-    mail["From"] = str(Address(name, addr_spec=address))
+    mail["From"] = str(from_)
     mail["To"] = str(to)
     mail["Subject"] = subject
     mail["Date"] = format_datetime(event.at)
-    mail["Message-ID"] = message_id(mail_id, address)
+    mail["Message-ID"] = message_id(mail_id, from_.addr_spec)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's out-of-office need answer
     body = text.body.substitute(values)
     mail.set_content(body + "\n", cte="quoted-printable")
     mail.add_alternative(_html(subject, body, link), subtype="html", cte="quoted-printable")
-    mail.set_boundary(f"=_quire_{_digest(mail_id)}")
+    mail.set_boundary(f"=_quire_{_digest(mail_id)[:16]}")  # with it, the header fits one line
     return mail
 
 
 def message_id(mail_id: str, sender_address: str) -> str:
     """The same for every copy of one mail, which receivers use to drop duplicates."""
     return f"<{_digest(mail_id)}@{sender_address.rpartition('@')[2]}>"
+
+
+@cache
+def _sender(sender: str) -> Address:
+    """Ours, parsed once."""
+    name, address = parseaddr(sender)
+    return Address(name, addr_spec=address)
 
 
 def _recipient(email: str) -> Address:

@@ -23,7 +23,7 @@ class Channel:
         self.frames: list[tuple[int, bool]] = []
         self.closed = False
 
-    async def basic_ack(self, tag: int, multiple: bool = False) -> None:
+    async def basic_ack(self, tag: int, multiple: bool = False, wait: bool = True) -> None:
         """Settles one delivery, or all up to it."""
         if self.closed:
             raise ChannelInvalidStateError
