@@ -1,8 +1,8 @@
 """Watching an order: text/event-stream (WHATWG HTML, server-sent events), history first, then live.
 
-One event for each change of state, its id is the order's rev. The event bus only hints: a watcher reads the order again
-where an event passed between its first read and its subscription, when a revision is missing, and every 15 s, so nothing
-is lost or told twice.
+One event for each change of state, its id is the order's rev. The event bus only hints: a watcher reads the order
+again where an event passed between its first read and its subscription, when a revision is missing, and every 15 s,
+so nothing is lost or told twice.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Sequence

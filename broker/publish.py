@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiormq
 import structlog
 from aio_pika import DeliveryMode
 from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
@@ -140,8 +141,8 @@ class Publisher:
         )
         try:
             async with asyncio.timeout(self._timeout_s), self._alone(message_id):
-                channel = await self._channel.get_underlay_channel()
-                # Without `wait` the frames of many publishers leave in one write; the confirm is waited for all the same.
+                channel = await _wire(self._channel)
+                # The confirm is waited for; that each frame has left by itself (`wait`) is not.
                 await channel.basic_publish(
                     body,
                     exchange=exchange,
@@ -180,8 +181,15 @@ class Publisher:
             return
         try:
             async with asyncio.timeout(self._timeout_s):
-                channel = await self._loose.get_underlay_channel()
+                channel = await _wire(self._loose)
                 properties = spec.Basic.Properties(content_type="application/vnd.msgpack")
                 await channel.basic_publish(body, routing_key=queue, properties=properties, wait=False)
         except (*BROKEN, TimeoutError) as error:
             log.info("replies.lost", queue=queue, error=str(error))
+
+
+async def _wire(channel: AbstractRobustChannel) -> aiormq.Channel:
+    """The channel of the connection that stands now. Raises where there is none."""
+    underlay = await channel.get_underlay_channel()
+    assert isinstance(underlay, aiormq.Channel)
+    return underlay

@@ -48,7 +48,7 @@ class Together(Generic[Key, Result]):
     async def _round(self, keys: list[Key], result: asyncio.Future[Result]) -> None:
         try:
             found = await self._work(keys)
-        except Exception as error:  # everybody's own to handle
+        except Exception as error:  # noqa: BLE001 - handed to everybody who waits
             result.set_exception(error)
             result.exception()  # that nobody waited any more is no reason for a warning
         except BaseException:

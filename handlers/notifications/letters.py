@@ -19,7 +19,6 @@ from broker.messages.orders import OrderEvent
 from handlers.notifications.amounts import amount_text
 from handlers.notifications.texts import texts
 
-
 LINE_LENGTH_MAX = 78  # RFC 5322, 2.1.1
 
 

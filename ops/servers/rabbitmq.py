@@ -261,7 +261,7 @@ class RabbitMQ:
             "RUNNING_UNDER_SYSTEMD": "true",
             # Bound to cores, as by default, several nodes on one machine would share the first core.
             "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -kernel inet_dist_use_interface {127,0,0,1}",
         }
 
 

@@ -11,7 +11,7 @@ from httpx import AsyncClient
 
 from app.application import Edge
 from app.security.capabilities import order_token
-from app.watching import last_event_id
+from app.watching import last_event_id, watch
 from broker.connection import connect
 from broker.embedded.server import EmbeddedServer
 from broker.feeds import PENDING_MAX, Feeds, TooManyWatchers
@@ -227,6 +227,34 @@ async def test_slow_watcher() -> None:
             pass
     assert feeds.watching == 0
     assert feeds._watches == {}
+
+
+async def test_a_change_between_the_read_and_the_subscription(
+    edge: Edge, web: AsyncClient, publisher: Publisher
+) -> None:
+    """An event that passed after the order was read, and before its watcher subscribed, has it read again."""
+    order = await store(make_order())
+    mark = edge.feeds.mark()
+    await move(order, OrderStatus.CONFIRMED)
+    await publish(publisher, told(order), 2, "e2")
+    await until(lambda: edge.feeds.mark() > mark)
+    stale = make_order()
+    events = watch(edge, stale, 0, mark)
+    assert b'"confirmed"' in await anext(events)
+    await events.aclose()
+
+
+async def test_what_passed_lately_is_remembered(edge: Edge, web: AsyncClient, publisher: Publisher) -> None:
+    """Another order's events say nothing; once more passed than is remembered, any order may have moved."""
+    order = await store(make_order())
+    mark = edge.feeds.mark()
+    await publish(publisher, told(order), 1, "e1")
+    await until(lambda: edge.feeds.mark() > mark)
+    assert edge.feeds.moved_since(mark, order.id)
+    assert not edge.feeds.moved_since(mark, "another")
+    assert not edge.feeds.moved_since(edge.feeds.mark(), order.id)
+    await edge.feeds._on_reopen()
+    assert edge.feeds.moved_since(mark, "another")
 
 
 @pytest.mark.parametrize(
