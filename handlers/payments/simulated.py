@@ -17,10 +17,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import bson
+from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 
+from broker.together import Together
 from documents.actors import utc_now
 from handlers.payments.gateway import (
     Charge,
@@ -32,6 +35,7 @@ from handlers.payments.gateway import (
 
 Row = dict[str, Any]
 
+DUPLICATE_KEY = 11000
 FLAKY_FAILURES = 2
 CHARGING_TOKENS = frozenset({"tok_ok", "tok_flaky", "tok_slow", "tok_lost"})
 
@@ -47,6 +51,7 @@ class SimulatedGateway:
         books = database.client[f"{database.name}_gateway"]
         self._charges = books["charges"]
         self._failures = books["failures"]
+        self._insert = Together(self._insert_all)
         self._slow_s = slow_s
         self._lost_s = lost_s
 
@@ -111,14 +116,23 @@ class SimulatedGateway:
 
     async def _enter(self, row: Row) -> Row:
         """The row of that key: this one, or whichever was there first."""
+        if row["_id"] not in await self._insert([bson.encode(row)]):
+            return row
+        first = await self._charges.find_one({"_id": row["_id"]})
+        if first is None:
+            raise GatewayUnreachable(f"the books lost key {row['_id']}")
+        return first
+
+    async def _insert_all(self, rows: list[bytes]) -> frozenset[str]:
+        """Enters rows (BSON) in one go; returns the keys that were there before, or came twice among them."""
         try:
-            await self._charges.insert_one(row)
-        except DuplicateKeyError:
-            first = await self._charges.find_one({"_id": row["_id"]})
-            if first is None:
-                raise GatewayUnreachable(f"the books lost key {row['_id']}") from None
-            return first
-        return row
+            await self._charges.insert_many([RawBSONDocument(row) for row in rows], ordered=False)
+        except BulkWriteError as error:
+            failures: list[Row] = (error.details or {}).get("writeErrors", [])
+            if not failures or any(each.get("code") != DUPLICATE_KEY for each in failures):
+                raise
+            return frozenset(each["keyValue"]["_id"] for each in failures)
+        return frozenset()
 
     async def _move(self, key: str, held: ChargeStatus, target: ChargeStatus) -> Charge:
         """Moves a charge once; the guard on its status makes a repeat find it moved."""
