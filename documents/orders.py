@@ -81,6 +81,7 @@ class Order(Actor):
     sender: str
     placed_by: str  # id of the PlaceOrder message
     owner: str | None = None  # user id; None for a guest
+    guest_token: str | None = None  # opens a guest's order: signed by the edge, for the links in mails
     email: str
     cart_id: str
     lines: list[OrderLine]

@@ -132,6 +132,7 @@ def place_order(cart: Cart, command: PlaceOrder, desk: Desk) -> Effects:
         owner=order.owner,
         total=order.total,
         currency=order.currency,
+        guest_token=order.guest_token,
         payment_token=order.payment_token,
         lines=tuple(
             OrderedLine(isbn=line.isbn, title=line.title, quantity=line.quantity, unit_price=line.unit_price)
@@ -154,13 +155,14 @@ def price_order(cart: Cart, command: PlaceOrder, desk: Desk) -> Order:
     total = subtotal + shipping
     agreed = cart.total + shipping if command.expected_total is None else command.expected_total
     if total > agreed:
-        raise PriceChanged(agreed, total, desk.terms.currency, _risen(cart, lines))
+        raise PriceChanged(agreed, total, desk.terms.currency, _risen(cart, lines, desk.terms.currency))
     address = command.shipping_address
     return Order(
         id=command.order_id,
         sender=desk.sender.id,
         placed_by=desk.envelope.id,
         owner=desk.sender.user_id,
+        guest_token=command.guest_token if desk.sender.user_id is None else None,
         email=command.email,
         cart_id=cart.id,
         lines=lines,
@@ -203,13 +205,13 @@ def _require_stock(lines: list[OrderLine], desk: Desk) -> None:
         )
 
 
-def _risen(cart: Cart, lines: list[OrderLine]) -> list[dict[str, Any]]:
+def _risen(cart: Cart, lines: list[OrderLine], currency: str) -> list[dict[str, Any]]:
     return [
         {
             "isbn": line.isbn,
             "title": line.title,
-            "unit_price": line.unit_price,
-            "was": cart.lines[line.isbn].unit_price,
+            "unit_price": {"amount": line.unit_price, "currency": currency},
+            "was": {"amount": cart.lines[line.isbn].unit_price, "currency": currency},
         }
         for line in lines
         if line.unit_price > cart.lines[line.isbn].unit_price

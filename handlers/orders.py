@@ -115,6 +115,7 @@ class Facts(TypedDict):
     at: datetime
     email: str
     owner: str | None
+    guest_token: str | None
     total: int
     currency: str
 
@@ -126,6 +127,7 @@ def _facts(order: Order) -> Facts:
         "at": order.history[-1].at,
         "email": order.email,
         "owner": order.owner,
+        "guest_token": order.guest_token,
         "total": order.total,
         "currency": order.currency,
     }

@@ -25,7 +25,7 @@ from app.routes.inputs import (
     expected_of,
     method_of,
 )
-from app.security.capabilities import order_id_of
+from app.security.capabilities import order_id_of, order_token
 from app.security.guards import require_staff, require_user
 from app.security.principal import somebody
 from app.watching import HEADERS, MEDIA_TYPE, last_event_id, nothing_left, watch
@@ -79,6 +79,7 @@ class Orders(Controller):
             shipping_method=method_of(data.shipping_method, terms),
             payment_token=data.payment.token,
             expected_total=expected_of(data.expected_total, terms),
+            guest_token=order_token(edge_of(request).keyring, order_id) if sender.user_id is None else None,
         )
         return await accept(request, order, sender=sender, resource=f"orders/{order_id}", taken=taken)
 

@@ -99,7 +99,10 @@ class PostalAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class PlaceOrder(CartCommand, frozen=True, kw_only=True):
-    """Turn the cart into an order; `order_id` is derived from the command's id, `expected_total` in minor units."""
+    """Turn the cart into an order; `order_id` is derived from the command's id, `expected_total` in minor units.
+
+    `guest_token` opens the order for somebody without an account.
+    """
 
     order_id: str
     email: str
@@ -107,3 +110,4 @@ class PlaceOrder(CartCommand, frozen=True, kw_only=True):
     shipping_method: str
     payment_token: str
     expected_total: MinorUnits | None = None
+    guest_token: str | None = None

@@ -28,7 +28,7 @@ class CancelOrder(OrderCommand, frozen=True, kw_only=True):
 
 
 class OrderEvent(Event, frozen=True, kw_only=True):
-    """A fact about one order; `status` is where it stands now, `at` since when."""
+    """A fact about one order; `status` is where it stands now, `at` since when; `guest_token` opens a guest's."""
 
     order_id: str
     status: str
@@ -38,6 +38,7 @@ class OrderEvent(Event, frozen=True, kw_only=True):
     total: int
     currency: str
     reason: str | None = None
+    guest_token: str | None = None
 
     @property
     def key(self) -> str:

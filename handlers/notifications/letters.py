@@ -67,7 +67,9 @@ def letter(event: OrderEvent, *, mail_id: str, sender: str, shop_url: str) -> Em
     """
     event_type = type(event).__name__
     text = texts()[event_type]
-    link = f"{shop_url.rstrip('/')}/orders/{event.order_id}"
+    # A guest has nothing but the mail. A fragment goes to no server and into no log; the shop's page reads it.
+    opening = f"#token={event.guest_token}" if event.guest_token is not None else ""
+    link = f"{shop_url.rstrip('/')}/orders/{event.order_id}{opening}"
     values = _values(event, link)
     from_ = _sender(sender)
     to = _recipient(event.email)

@@ -26,7 +26,7 @@ async def user_id(email: str = "ada@example.com") -> str:
     return user.id
 
 
-async def test_place(client: AsyncClient, worker: ScriptedWorker) -> None:
+async def test_place(edge: Edge, client: AsyncClient, worker: ScriptedWorker) -> None:
     """An order is a command in its cart's mailbox; its id follows from the command's, so a retry orders once."""
     cart_id, token = await guest_cart(client)
     total = {"amount": 2988, "currency": "EUR"}
@@ -45,10 +45,11 @@ async def test_place(client: AsyncClient, worker: ScriptedWorker) -> None:
     assert order.shipping_address.country == "GB"
     assert order.shipping_address.line2 is None
     assert order.email == "ada@example.com"
+    assert order.guest_token == order_token(edge.keyring, order.order_id)
 
 
 async def test_account_s_email(client: AsyncClient, worker: ScriptedWorker) -> None:
-    """A shopper need not say where mail goes: the account knows; another address may be given."""
+    """A shopper need not say where mail goes: the account knows; another address may be given. It opens the order."""
     ada = await sign_in(client)
     cart_id = (await client.post("/v1/carts", headers=ada)).json()["id"]
     for place, email in enumerate([None, "else@example.com"]):
@@ -56,8 +57,9 @@ async def test_account_s_email(client: AsyncClient, worker: ScriptedWorker) -> N
         headers = {**ada, "Idempotency-Key": str(place)}
         assert (await client.post("/v1/orders", json=body, headers=headers)).status_code == 202
     await until(lambda: len(worker.received) == 2)
-    emails = [msgspec.json.decode(envelope.data, type=PlaceOrder).email for envelope in worker.received]
-    assert emails == ["ada@example.com", "else@example.com"]
+    orders = [msgspec.json.decode(envelope.data, type=PlaceOrder) for envelope in worker.received]
+    assert [order.email for order in orders] == ["ada@example.com", "else@example.com"]
+    assert [order.guest_token for order in orders] == [None, None]
 
 
 async def test_key_required(client: AsyncClient) -> None:

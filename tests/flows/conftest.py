@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,12 +23,17 @@ def node(request: pytest.FixtureRequest) -> RabbitMQ | None:
 
 
 @pytest.fixture(scope="module")
+def data(node: RabbitMQ | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the instance."""
+    return tmp_path_factory.mktemp("instance")
+
+
+@pytest.fixture(scope="module")
 async def instance(
-    node: RabbitMQ | None, mongod: Mongod, tmp_path_factory: pytest.TempPathFactory, database_name: str
+    node: RabbitMQ | None, mongod: Mongod, data: Path, database_name: str
 ) -> AsyncIterator[Instance]:
     """An instance with the demo catalogue, on either broker, shared by the journeys of one file."""
     url = await node.create_vhost(database_name) if node is not None else None
-    data = tmp_path_factory.mktemp("instance")
     settings = Settings(data=data, port=0, mongodb_url=SecretStr(mongod.url), database=database_name)
     async with running(settings, rabbitmq=url, empty=False) as started:
         yield started

@@ -2,6 +2,9 @@
 
 import asyncio
 import secrets
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +73,26 @@ async def test_the_same_key_orders_once(shop: Shop) -> None:
     with pytest.raises(Refused) as refused:
         await guest.call("POST", "/orders", body | {"shipping_method": "express"}, **WAIT, **key)
     assert (refused.value.status, refused.value.code) == (422, "idempotency_key_reused")
+
+
+async def test_a_guests_mail_leads_to_the_order(shop: Shop, data: Path) -> None:
+    """The link in the mail carries the token that opens the order: a guest who closed the page finds it again."""
+    isbn = (await shop.search(available=True, limit=1))["items"][0]["isbn"]
+    cart = await shop.new_cart()
+    guest = shop.holding(Cart_Token=cart["token"])
+    await guest.add(cart["id"], isbn)
+    order = await guest.order(cart["id"], "tok_ok", email="ada@example.org")
+    mail = data / "mail" / f"{order['id']}.OrderPlaced.eml"
+    async with asyncio.timeout(20):
+        while not mail.exists():  # noqa: ASYNC110 - a folder tells nobody
+            await asyncio.sleep(0.05)
+    parsed = message_from_bytes(mail.read_bytes(), policy=policy.default)
+    assert isinstance(parsed, EmailMessage)
+    plain = parsed.get_body(("plain",))
+    assert plain is not None
+    _, _, token = plain.get_content().partition(f"/orders/{order['id']}#token=")
+    found = await shop.holding(Order_Token=token.split()[0]).call("GET", f"/orders/{order['id']}")
+    assert found["id"] == order["id"]
 
 
 @pytest.mark.parametrize("token", ["tok_flaky", "tok_slow"])

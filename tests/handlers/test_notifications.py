@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from broker.groups import Transient
 from broker.messages import OrderCancelled, OrderPlaced
@@ -116,6 +117,18 @@ def test_the_same_event_makes_the_same_bytes() -> None:
     assert first["Message-ID"].endswith("@quire.example>")
     other = letter(placed(), mail_id="m2", sender=SENDER, shop_url=SHOP)
     assert other["Message-ID"] != first["Message-ID"]
+
+
+def test_a_guests_mail_opens_the_order_and_an_accounts_does_not() -> None:
+    """The token stands behind the #, in the text and in the link; who has an account signs in."""
+    link = f"https://quire.example/orders/{ORDER}"
+    for event in EVENTS:
+        plain, html = parts(write(structs.replace(event, owner=None, guest_token="opens-it")))
+        assert f"{link}#token=opens-it\r\n" in plain
+        assert f'<a href="{link}#token=opens-it">' in html
+        plain, html = parts(write(structs.replace(event, owner="u1", guest_token=None)))
+        assert f"{link}\r\n" in plain
+        assert f'<a href="{link}">' in html
 
 
 def test_titles_in_any_script_arrive_as_they_are() -> None:

@@ -37,6 +37,14 @@ function refusal(status: number, code: string): ProblemError {
 
 beforeEach(() => localStorage.clear())
 
+test('the link in a mail opens its order, and the token leaves the address', () => {
+  history.replaceState(null, '', '/orders/mine#token=opens-it')
+  expect(orderToken('another')).toBeUndefined()
+  expect(orderToken('mine')).toBe('opens-it')
+  expect(location.hash).toBe('')
+  expect(orderToken('mine')).toBe('opens-it')
+})
+
 test('an order whose answers got lost is one order', async () => {
   const shop = new FakeShop(new NetworkError(null), refusal(503, 'broker_unavailable'), new NetworkError(null))
   await place(note(BODY, AS, null), { wait }, shop)

@@ -72,7 +72,16 @@ const HTTP: Sender = {
 
 /** What opens an order that was placed in this browser. */
 export function orderToken(id: string): string | undefined {
-  return kept<[string, string][]>(TOKENS)?.find(([each]) => each === id)?.[1]
+  return tokenInLink(id) ?? kept<[string, string][]>(TOKENS)?.find(([each]) => each === id)?.[1]
+}
+
+/** A guest's mail links to the order with its token behind the #: it is kept, and leaves the address. */
+function tokenInLink(id: string): string | undefined {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token')
+  if (!token || location.pathname !== `/orders/${id}`) return undefined
+  rememberToken(id, token)
+  history.replaceState(history.state, '', location.pathname + location.search)
+  return token
 }
 
 function rememberToken(id: string, token: string): void {
