@@ -11,6 +11,7 @@ from app.cache import CachedReads
 from app.metrics import Metrics
 from app.security.accounts import Accounts
 from app.security.keys import Keyring
+from app.security.throttle import RequestLimit
 from broker.connection import Endpoint
 from broker.feeds import Feeds
 from broker.listening import Listener
@@ -36,7 +37,8 @@ class Edge:
     `database` is initialised (Beanie) and `publisher` started by whoever makes the edge, and closed by them; the
     consuming connection is the edge's own. `name` names its queues, so no two processes may share one. `probes` are
     asked for /health/ready; the name of one that the edge cannot do without stands in `needs`. Whoever stops a server
-    calls `feeds.end()` first: it would wait for open event streams otherwise.
+    calls `feeds.end()` first: it would wait for open event streams otherwise. Without a `limit` anybody may ask as
+    often as they like; signing in is throttled all the same.
     """
 
     publisher: Publisher
@@ -54,6 +56,7 @@ class Edge:
     wait_s_max: int = WAIT_S_MAX
     body_bytes_max: int = BODY_BYTES_MAX
     watchers_max: int = WATCHERS_MAX
+    limit: RequestLimit | None = None
     heartbeat_s: float = 15.0
 
     replies: Replies = field(init=False)

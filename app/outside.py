@@ -1,4 +1,5 @@
-"""What every answer of the edge has, whatever it is: a correlation id, security headers, a line in the metrics.
+"""What every answer of the edge has, whatever it is: a correlation id, security headers, a line in the metrics,
+and where requests are limited, what is left of them.
 
 HEAD is answered here, for every GET there is: the same answer without its body (RFC 9110, 9.3.2).
 """
@@ -13,6 +14,9 @@ import uuid_utils
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
+
+from app.limits import enter, refusal
+from app.security.throttle import Allowance, Throttled
 
 CORRELATION_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 HEADERS: Final = (
@@ -39,7 +43,7 @@ class EdgeApplication(Litestar):
         http["state"] = {**http.get("state", {}), "correlation_id": correlation_id}
         method = http["method"]
         started = time.perf_counter()
-        status = 500
+        status, allowance = 500, None
         if method == "HEAD":
             http["method"] = "GET"
             receive, send = without_body(send)
@@ -48,15 +52,30 @@ class EdgeApplication(Litestar):
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _dress(message, correlation_id, status)
+                _dress(message, correlation_id, status, allowance)
             await send(message)  # type: ignore[arg-type]
 
         with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
             try:
+                allowance = await self._allowance(http)
                 await super().__call__(scope, receive, send_dressed)
+            except Throttled as error:
+                allowance = error.allowance
+                for message in refusal(http, error):
+                    await send_dressed(message)
             finally:
                 route = http.get("path_template") or UNMATCHED
                 self.state.edge.metrics.answered(method, route, status, time.perf_counter() - started)
+
+    async def _allowance(self, http: Any) -> Allowance | None:
+        """What is left to this client where requests are limited. Raises `Throttled`."""
+        limit = self.state.edge.limit
+        if limit is None:
+            return None
+        http["litestar_app"] = (
+            self  # as Litestar does: the credential is read with what the application holds
+        )
+        return await enter(limit, http)
 
 
 def without_body(send: Any) -> tuple[Any, Any]:
@@ -91,12 +110,15 @@ def _correlation_id(headers: list[tuple[bytes, bytes]]) -> str:
     return str(uuid_utils.uuid7())
 
 
-def _dress(message: Any, correlation_id: str, status: int) -> None:
+def _dress(message: Any, correlation_id: str, status: int, allowance: Allowance | None) -> None:
     """Adds what is missing; a route's own header of the same name stays."""
     headers = list(message["headers"])
     present = {name.lower() for name, _ in headers}
     headers.append((b"x-correlation-id", correlation_id.encode()))
     headers += [header for header in HEADERS if header[0] not in present]
+    if allowance is not None:
+        limits = {name.lower().encode(): value.encode() for name, value in allowance.headers.items()}
+        headers += [header for header in limits.items() if header[0] not in present]
     if status >= 400 and b"cache-control" not in present:
         headers.append((b"cache-control", b"no-store"))
     message["headers"] = headers

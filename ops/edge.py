@@ -38,6 +38,7 @@ def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool) -> Edge
         terms=settings.terms,
         asyncapi=document(),
         probes={"broker": broker},
+        limit=parts.request_limit(settings),
     )
 
 

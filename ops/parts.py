@@ -14,8 +14,9 @@ from redis.asyncio import Redis
 
 from app.cache import Cache, MemoryCache, RedisCache
 from app.security.accounts import Accounts
+from app.security.counters import RedisCounters
 from app.security.keys import Keyring
-from app.security.throttle import SignInThrottle
+from app.security.throttle import RequestLimit, SignInThrottle
 from broker import declare
 from broker.connection import Endpoint, connect
 from broker.groups import OrderedGroup, UnorderedGroup
@@ -130,6 +131,16 @@ def accounts(settings: Settings, keys: Keyring, *, embedded: bool) -> Accounts:
     throttle = SignInThrottle.with_redis(Redis.from_url(url) if url is not None else None)
     return Accounts(
         keyring=keys, operator_token=operator_token(settings, embedded=embedded), throttle=throttle
+    )
+
+
+def request_limit(settings: Settings) -> RequestLimit | None:
+    """How often one client may ask, counted like wrong passwords; None where no limit is set."""
+    if not settings.requests_per_minute:
+        return None
+    url = secret(settings.redis_url)
+    return RequestLimit(
+        settings.requests_per_minute, RedisCounters(Redis.from_url(url)) if url is not None else None
     )
 
 

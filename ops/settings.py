@@ -40,6 +40,8 @@ class Settings(BaseSettings):
 
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
     vat_percent: Annotated[int, Field(ge=0, le=100)] = 7
+    requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """How often one client (an account, else an address) may call /v1; 0: as often as it likes."""
     confirm_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     groups: Annotated[tuple[str, ...], NoDecode] = ()
     """The groups that a worker runs; empty: all."""

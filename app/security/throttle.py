@@ -1,7 +1,7 @@
-"""Sign-in throttling: how often somebody may be wrong about a password.
+"""Throttling: how often somebody may be wrong about a password, and how often anybody may ask at all.
 
 Each rule is a leaky bucket (GCRA: one number a key), so that a throttled account opens again after seconds
-rather than at the end of a window, and nobody is locked out for long by a stranger's guesses. An attempt
+rather than at the end of a window, and nobody is locked out for long by a stranger's guesses. An attempt to sign in
 takes its allowance before the password is looked at, so that parallel guesses cannot slip through together,
 and gets it back when it was right.
 
@@ -38,6 +38,7 @@ REDIS_PAUSE_S = 5.0  # after a failure: sign-ins must not wait for a dead Redis 
 ACCOUNT_AT_ADDRESS = Rule("pair", 10, 300)
 ACCOUNT = Rule("account", 100, 3600)  # NIST SP 800-63B, 5.2.2: no more than 100 failures in a row
 ADDRESS = Rule("address", 100, 300)  # a household, a school, an office behind one address
+REQUEST_WINDOW_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,55 +67,46 @@ class Allowance:
 
 
 class Throttled(Exception):
-    """Too many wrong attempts; nothing was looked at."""
+    """Too much of something; nothing was looked at."""
 
-    def __init__(self, allowance: Allowance) -> None:
-        super().__init__(f"Too many wrong attempts to sign in: try again in {allowance.retry_after_s} s")
+    def __init__(self, allowance: Allowance, much: str) -> None:
+        super().__init__(f"Too many {much}: try again in {allowance.retry_after_s} s")
         self.allowance = allowance
 
 
-class SignInThrottle:
-    """Lets an attempt in, or says when to come back. `account` and `address` are opaque: hash what is
-    personal.
+class Throttle:
+    """Takes allowances out of buckets, its own and those shared with other edges, or says when to come back.
+
+    `much` is what there may be too much of.
     """
 
     def __init__(
         self,
-        shared: Counters | None = None,
-        *,
-        own: Counters | None = None,
-        pair: Rule = ACCOUNT_AT_ADDRESS,
-        account: Rule = ACCOUNT,
-        address: Rule = ADDRESS,
+        shared: Counters | None,
+        own: Counters | None,
+        much: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shared = shared
         self._own = MemoryCounters() if own is None else own
-        self._rules = (pair, account, address)
+        self._much = much
         self._clock = clock
         self._shared_paused_until = -math.inf
 
-    @classmethod
-    def with_redis(cls, redis: Redis | None) -> Self:
-        """The throttle of an edge; without Redis it counts for itself."""
-        return cls(RedisCounters(redis) if redis is not None else None)
-
-    async def enter(self, account: str, address: str) -> Allowance:
-        """Takes one attempt's allowance. Raises `Throttled`, and then nothing was taken."""
-        buckets = self._buckets(account, address)
+    async def take(self, buckets: Sequence[Bucket]) -> Allowance:
+        """Takes one out of every bucket. Raises `Throttled`, and then nothing was taken."""
         levels = await self._own.charge(buckets)
-        _require_room(buckets, levels)
+        self._require_room(buckets, levels)
         shared = await self._charge_shared(buckets)
         if shared is not None:
             if overflowing(buckets, shared):
                 await self._own.refund(buckets)
-                _require_room(buckets, shared)
+                self._require_room(buckets, shared)
             levels = shared
         return _allowance(buckets, levels)
 
-    async def refund(self, account: str, address: str) -> None:
-        """Gives the allowance of an attempt back that was right, or that was never looked at."""
-        buckets = self._buckets(account, address)
+    async def give_back(self, buckets: Sequence[Bucket]) -> None:
+        """Puts one back into every bucket."""
         await self._own.refund(buckets)
         if self._shared is not None and self._clock() >= self._shared_paused_until:
             try:
@@ -137,6 +129,51 @@ class SignInThrottle:
             "throttle.redis_away", error=repr(error), pause_s=REDIS_PAUSE_S, counting="this edge alone"
         )
 
+    def _require_room(self, buckets: Sequence[Bucket], levels: Sequence[float]) -> None:
+        if not overflowing(buckets, levels):
+            return
+        wait_s, rule, level = max(
+            (
+                (level - each.rule.window_s, each.rule, level)
+                for each, level in zip(buckets, levels, strict=True)
+            ),
+            key=lambda found: found[0],
+        )
+        full_s = math.ceil(level - rule.interval_s)
+        raise Throttled(Allowance(rule, 0, full_s, max(1, math.ceil(wait_s))), self._much)
+
+
+class SignInThrottle(Throttle):
+    """Lets an attempt in, or says when to come back. `account` and `address` are opaque: hash what is
+    personal.
+    """
+
+    def __init__(
+        self,
+        shared: Counters | None = None,
+        *,
+        own: Counters | None = None,
+        pair: Rule = ACCOUNT_AT_ADDRESS,
+        account: Rule = ACCOUNT,
+        address: Rule = ADDRESS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(shared, own, "wrong attempts to sign in", clock)
+        self._rules = (pair, account, address)
+
+    @classmethod
+    def with_redis(cls, redis: Redis | None) -> Self:
+        """The throttle of an edge; without Redis it counts for itself."""
+        return cls(RedisCounters(redis) if redis is not None else None)
+
+    async def enter(self, account: str, address: str) -> Allowance:
+        """Takes one attempt's allowance. Raises `Throttled`, and then nothing was taken."""
+        return await self.take(self._buckets(account, address))
+
+    async def refund(self, account: str, address: str) -> None:
+        """Gives the allowance of an attempt back that was right, or that was never looked at."""
+        await self.give_back(self._buckets(account, address))
+
     def _buckets(self, account: str, address: str) -> list[Bucket]:
         pair, each_account, each_address = self._rules
         return [
@@ -144,6 +181,18 @@ class SignInThrottle:
             Bucket(f"account:{account}", each_account),
             Bucket(f"address:{address}", each_address),
         ]
+
+
+class RequestLimit(Throttle):
+    """How often one client may ask, whatever for: `limit` at once, `limit` in `REQUEST_WINDOW_S` in the long run."""
+
+    def __init__(self, limit: int, shared: Counters | None = None, *, own: Counters | None = None) -> None:
+        super().__init__(shared, own, "requests")
+        self._rule = Rule("requests", limit, REQUEST_WINDOW_S)
+
+    async def enter(self, client: str) -> Allowance:
+        """Takes one request's allowance. Raises `Throttled`."""
+        return await self.take([Bucket(f"requests:{client}", self._rule)])
 
 
 def network_of(host: str | None) -> str:
@@ -157,17 +206,6 @@ def network_of(host: str | None) -> str:
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((int(address), 64), strict=False))
     return str(address)
-
-
-def _require_room(buckets: Sequence[Bucket], levels: Sequence[float]) -> None:
-    if not overflowing(buckets, levels):
-        return
-    wait_s, rule, level = max(
-        ((level - each.rule.window_s, each.rule, level) for each, level in zip(buckets, levels, strict=True)),
-        key=lambda found: found[0],
-    )
-    full_s = math.ceil(level - rule.interval_s)
-    raise Throttled(Allowance(rule, 0, full_s, max(1, math.ceil(wait_s))))
 
 
 def _allowance(buckets: Sequence[Bucket], levels: Sequence[float]) -> Allowance:
