@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import structlog
 import uuid_utils
 from pymongo.errors import DuplicateKeyError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from app.security.keys import Keyring
 from app.security.passwords import Passwords
@@ -34,7 +35,10 @@ from documents.accounts import (
 log = structlog.get_logger(__name__)
 
 OPERATOR_TOKEN_LENGTH_MIN = 32
-CHANGE_ATTEMPTS_MAX = 5
+CHANGE_ATTEMPTS_MAX = 20
+CHANGE_WAIT_S = wait_random_exponential(
+    multiplier=0.005, max=0.1
+)  # of those who were slower, one wins each round
 
 Change = Callable[[User], None]
 
@@ -57,6 +61,10 @@ class RevMoved(Exception):
     def __init__(self, user_id: str, rev: int) -> None:
         super().__init__(f"Account {user_id} is at revision {rev} by now: read it again")
         self.rev = rev
+
+
+class _Slower(Exception):
+    """Another change of the account was written first."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -133,16 +141,28 @@ class Accounts:
         With `rev` only that revision is changed, else whichever it has now; `change` may run more than once
         and may raise. Raises `AccountGone`, `RevMoved` or `EmailTaken`.
         """
-        for _ in range(CHANGE_ATTEMPTS_MAX):
-            user = await self.user(user_id)
-            loaded_rev = user.rev
-            if rev is not None and rev != loaded_rev:
-                raise RevMoved(user_id, loaded_rev)
-            before = user.stored()
-            change(user)
-            if user.stored() == before or await _write(user, loaded_rev):
-                return user
-        raise RevMoved(user_id, (await self.user(user_id)).rev)
+        again = AsyncRetrying(
+            retry=retry_if_exception_type(_Slower),
+            wait=CHANGE_WAIT_S,
+            stop=stop_after_attempt(CHANGE_ATTEMPTS_MAX),
+            reraise=True,
+        )
+        try:
+            return await again(self._change, user_id, change, rev)
+        except _Slower as error:
+            raise RevMoved(user_id, (await self.user(user_id)).rev) from error
+
+    async def _change(self, user_id: str, change: Change, rev: int | None) -> User:
+        """One attempt. Raises `_Slower` where another change came first."""
+        user = await self.user(user_id)
+        loaded_rev = user.rev
+        if rev is not None and rev != loaded_rev:
+            raise RevMoved(user_id, loaded_rev)
+        before = user.stored()
+        change(user)
+        if user.stored() != before and not await _write(user, loaded_rev):
+            raise _Slower(user_id)
+        return user
 
     async def change_profile(
         self,
