@@ -53,6 +53,15 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def bearer_of(token: str | None) -> str:
+    """The token for a system elsewhere. Raises `SettingMissing` where none was given."""
+    if not token:
+        raise SettingMissing(
+            "--url needs a bearer token with the role staff: set QUIRE_TOKEN, or give --token"
+        )
+    return token
+
+
 def settings_of(**changes: object) -> Settings:
     """The environment's settings with the command line's on top; None leaves one as it is."""
     return Settings(**{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]

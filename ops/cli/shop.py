@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli.common import DEFAULT_DATA, Data, Url, console, errors, settings_of
+from ops.cli.common import DEFAULT_DATA, Data, Url, bearer_of, console, errors, settings_of
 from ops.logs import configure
 
 Token = Annotated[
@@ -37,6 +37,8 @@ def demo(
 
     configure("error", "console")
     settings = settings_of(data=data)
+    if url is not None:
+        token = bearer_of(token)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(play(settings, console, rabbitmq=rabbitmq, url=url, token=token))
@@ -75,7 +77,7 @@ def import_(
             run_import(
                 file,
                 url=url,
-                token=token or "",
+                token=bearer_of(token),
                 format=form,
                 price=price,
                 stock=stock,
