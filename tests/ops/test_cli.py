@@ -36,10 +36,3 @@ def test_where_nothing_runs_the_folder_is_named(words: tuple[str, ...], tmp_path
     assert result.exit_code == 1
     assert "nowhere" in result.stderr
     assert "quire up --data" in result.stderr
-
-
-def test_a_system_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    """A refused connection says to what."""
-    result = run("dead", "ls", "--url", "http://127.0.0.1:9", "--token", "t" * 40)
-    assert result.exit_code == 1
-    assert "http://127.0.0.1:9" in result.stderr

@@ -209,6 +209,8 @@ async def test_mistakes_are_told_in_a_sentence(stand: Stand, tmp_path: Path) -> 
     nothing = await asyncio.to_thread(runner.invoke, app, ["dead", "ls", "--data", str(tmp_path / "none")])
     assert nothing.exit_code == 1
     assert "nothing runs on" in nothing.output
-    nobody = await asyncio.to_thread(runner.invoke, app, ["dead", "ls", "--url", "http://127.0.0.1:1"])
+    nobody = await asyncio.to_thread(
+        runner.invoke, app, ["dead", "ls", "--url", "http://127.0.0.1:1", "--token", "t"]
+    )
     assert nobody.exit_code == 1
     assert "does not answer" in nobody.output
