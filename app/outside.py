@@ -45,7 +45,8 @@ class EdgeApplication(Litestar):
         started = time.perf_counter()
         status, allowance = 500, None
         if method == "HEAD":
-            http["method"] = "GET"
+            # A copy: the server looks at its own whether a body is to come.
+            http = {**http, "method": "GET"}
             receive, send = without_body(send)
 
         async def send_dressed(message: Message) -> None:
@@ -58,7 +59,7 @@ class EdgeApplication(Litestar):
         with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
             try:
                 allowance = await self._allowance(http)
-                await super().__call__(scope, receive, send_dressed)
+                await super().__call__(http, receive, send_dressed)
             except Throttled as error:
                 allowance = error.allowance
                 for message in refusal(http, error):

@@ -149,6 +149,20 @@ async def test_head(web: AsyncClient, edge: Edge) -> None:
         await until(lambda: edge.feeds.watching == 0)
 
 
+@pytest.mark.parametrize("path", ["/v1/books", "/nowhere"])
+async def test_a_connection_survives_head(web: AsyncClient, path: str) -> None:
+    """No body comes, whatever Content-Length says, and the next request on the same connection is answered."""
+    reader, writer = await asyncio.open_connection(web.base_url.host, web.base_url.port)
+    async with asyncio.timeout(10):
+        writer.write(f"HEAD {path} HTTP/1.1\r\nHost: quire.test\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: quire.test\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+    writer.close()
+    assert b"content-length:" in head
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+
+
 async def test_leaving(web: AsyncClient, edge: Edge) -> None:
     """A client that goes away frees its slot."""
     order = await store(make_order())
