@@ -18,10 +18,10 @@ class Figure(msgspec.Struct, kw_only=True):
     """One measured thing.
 
     `name` is the scenario's or the reference's, `load` how it was driven ("64 shoppers", "open, 300/s"), `value` the
-    median of `values`, one for each repeat. By part: `cores` is processor time a second, `cpu_ms` milliseconds of it
-    for one of what `value` counts, `resident_mb` resident memory at the end. `latency_ms` holds percentiles by name
-    (p50 ...), `curve_ms` the same distribution at even steps, `resident_over_time_mb` even samples of a long
-    measurement, `batches` how many batches had so many messages, `also`
+    median of `values`, one for each repeat. By part: `cores` is processor time a second (`elsewhere` that of others on
+    the machine), `cpu_ms` milliseconds of it for one of what `value` counts, `resident_mb` resident memory at the end.
+    `latency_ms` holds percentiles by name (p50 ...), `curve_ms` the same distribution at even steps,
+    `resident_over_time_mb` even samples of a long measurement, `batches` how many batches had so many messages, `also`
     further values by what they are.
     """
 
@@ -34,6 +34,7 @@ class Figure(msgspec.Struct, kw_only=True):
     latency_ms: dict[str, float] = {}
     curve_ms: list[float] = []
     cores: dict[str, float] = {}
+    elsewhere: float = 0.0
     cpu_ms: dict[str, float] = {}
     resident_mb: dict[str, float] = {}
     resident_over_time_mb: dict[str, list[float]] = {}
@@ -136,8 +137,10 @@ def medians(repeats: Sequence[Figure]) -> Figure:
             for point in range(shortest)
         ],
         cores=_medians([each.cores for each in repeats]),
+        elsewhere=median(each.elsewhere for each in repeats),
         cpu_ms=_medians([each.cpu_ms for each in repeats]),
         resident_mb=_medians([each.resident_mb for each in repeats]),
+        resident_over_time_mb=first.resident_over_time_mb,
         batches=dict(sorted(batches.items())),
         also=_medians([each.also for each in repeats]),
     )

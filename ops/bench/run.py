@@ -5,6 +5,7 @@ import gc
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,9 +19,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from ops.bench.embedded import EMBEDDED, measure_embedded
 from ops.bench.figures import Figure, Report, WentWrong, medians
 from ops.bench.references import REFERENCES
-from ops.bench.scenarios import SCENARIOS, Bench, Load, Scenario
+from ops.bench.scenarios import SCENARIOS, WHEN_ASKED, Bench, Load, Scenario
 from ops.bench.shoppers import staff
-from ops.bench.stand import Layout, Stand, stand
+from ops.bench.stand import Layout, Meter, Stand, stand
 from ops.bench.targets import rows
 from ops.bench.titles import FLASH_TITLE, TITLES, popularity, shelf
 from ops.bench.verdict import verify
@@ -29,21 +30,27 @@ COPIES = 1_000_000
 PRICE = {"amount": 1299, "currency": "EUR"}
 CLERKS = 32
 CROWD = 64
+SOAK_MINUTES = 15.0
 THIRD = 1 / 3
 
-KNOWN: dict[str, Scenario] = {each.name: each for each in (*REFERENCES, *SCENARIOS)}
+KNOWN: dict[str, Scenario] = {each.name: each for each in (*REFERENCES, *SCENARIOS, *WHEN_ASKED)}
 NAMES = (*KNOWN, EMBEDDED)
 
 GATED = ("R1", "R2", "R4", "list", "detail", "cart", "buy", "drain")
 GATE_SECONDS = 4.0
 GATE_REPEATS = 3
 GATE_WAITING = 5_000
+GATE_CALM = 0.2
+CALM_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is measured and how. `names` empty: everything. `rates`: turns a second of open loops; empty: a third of the
-    top rate that the same run measured."""
+    """What is measured and how.
+
+    `names` empty: everything. `rates`: turns a second of open loops; empty: a third of the top rate that the same run
+    measured. `calm`: cores that others may use during a measurement; it is tried again where they use more.
+    """
 
     names: tuple[str, ...] = ()
     seconds: float = 10.0
@@ -56,6 +63,8 @@ class Options:
     confirm: str = "events"
     waiting: int = 50_000
     rushing: int = 10_000
+    soak_minutes: float = SOAK_MINUTES
+    calm: float | None = None
     titles: int = TITLES
 
     def of_gate(self) -> "Options":
@@ -68,14 +77,17 @@ class Options:
             shoppers=(CROWD,),
             open_loop=False,
             waiting=GATE_WAITING,
+            calm=GATE_CALM,
         )
 
-    def asked(self, kind: Sequence[Scenario]) -> list[Scenario]:
-        """Those of them that are to be measured. Raises `WentWrong` for a name that is unknown."""
+    def asked(self) -> list[Scenario]:
+        """What is to be measured, references first. Raises `WentWrong` for a name that is unknown."""
         unknown = [name for name in self.names if name not in NAMES]
         if unknown:
             raise WentWrong(f"nothing is called {', '.join(unknown)}: there are {', '.join(NAMES)}")
-        return [each for each in kind if not self.names or each.name in self.names]
+        if not self.names:
+            return [*REFERENCES, *SCENARIOS]
+        return [each for name, each in KNOWN.items() if name in self.names]
 
 
 async def run(options: Options, console: Console) -> Report:
@@ -83,7 +95,7 @@ async def run(options: Options, console: Console) -> Report:
 
     Raises `WentWrong` when an answer was not as expected, or when the database does not hold what was promised.
     """
-    wanted = [*options.asked(REFERENCES), *options.asked(SCENARIOS)]
+    wanted = options.asked()
     report = Report(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
@@ -104,8 +116,7 @@ async def run(options: Options, console: Console) -> Report:
                 gathered: dict[str, list[Figure]] = {}
                 for title, scenario, load in _rounds(wanted, options, gathered):
                     progress.update(task, description=title)
-                    gc.collect()
-                    for figure in await on.during(scenario.measure(bench, load)):
+                    for figure in await on.during(_calmly(bench, scenario, load, options)):
                         gathered.setdefault(figure.key, []).append(figure)
                 progress.update(task, description="checking that every promise was kept")
                 report.counted, report.invariants = await on.during(verify(on))
@@ -115,6 +126,27 @@ async def run(options: Options, console: Console) -> Report:
             report.figures += await measure_embedded(Path(folder) / "embedded")
     report.rows = rows(report)
     return report
+
+
+async def _calmly(bench: Bench, scenario: Scenario, load: Load, options: Options) -> list[Figure]:
+    """The measurement; the calmest of a few where others kept the machine busier than is allowed."""
+    tries: list[list[Figure]] = []
+    while len(tries) < CALM_TRIES:
+        gc.collect()
+        meter, begun = Meter.start(bench.on), time.perf_counter()
+        figures = await scenario.measure(bench, load)
+        for figure in figures:
+            if not figure.cores:  # a reference runs beside the stand: what it used is the generator's
+                meter.cores(figure, time.perf_counter() - begun)
+                figure.cores, figure.resident_mb = {}, {}
+        tries.append(figures)
+        if options.calm is None or _disturbance(figures) <= options.calm:
+            break
+    return min(tries, key=_disturbance)
+
+
+def _disturbance(figures: Sequence[Figure]) -> float:
+    return max(figure.elsewhere for figure in figures)
 
 
 def _rounds(
@@ -170,6 +202,7 @@ async def _shelve(on: Stand, options: Options) -> Bench:
         confirm=options.confirm,
         waiting=options.waiting,
         rushing=options.rushing,
+        soak_minutes=options.soak_minutes,
     )
 
 
@@ -203,6 +236,7 @@ def _settings(options: Options) -> dict[str, object]:
         "workers": [" ".join(groups) for groups in options.layout.workers],
         "confirmed orders heard by": options.confirm,
         "titles": options.titles,
+        "cores that others may use": "any" if options.calm is None else options.calm,
     }
 
 

@@ -161,17 +161,25 @@ class Meter:
 
     on: Stand
     before: dict[str, Usage]
+    busy_s: float
 
     @classmethod
     def start(cls, on: Stand) -> "Meter":
         """From now on."""
-        return cls(on, on.usage())
+        return cls(on, on.usage(), busy_s())
 
     def cores(self, figure: Figure, seconds: float) -> None:
-        """Notes processor time a second over the seconds since the start, and the memory that is resident now."""
+        """Notes processor time a second over the seconds since the start, and the memory that is resident now.
+
+        `elsewhere` is what the whole machine did besides, its neighbours under the same hypervisor included.
+        """
+        used_s = 0.0
         for name, usage in self.on.usage().items():
-            figure.cores[name] = self._used_s(name, usage) / seconds
+            part_s = self._used_s(name, usage)
+            used_s += part_s
+            figure.cores[name] = part_s / seconds
             figure.resident_mb[name] = usage.resident / 1e6
+        figure.elsewhere = max(0.0, busy_s() - self.busy_s - used_s) / seconds
 
     def costs(self, figure: Figure, many: float) -> None:
         """Notes processor time since the start for each of so many of what the figure counts."""
@@ -180,6 +188,12 @@ class Meter:
 
     def _used_s(self, name: str, usage: Usage) -> float:
         return usage.cpu_s - (self.before[name].cpu_s if name in self.before else 0.0)
+
+
+def busy_s() -> float:
+    """Processor time that was used on this machine, or taken from it (steal), since it started; seconds."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.steal)
 
 
 def usage_of(pid: int, *, descendants: bool = True, leave_out: str = "") -> Usage:
@@ -192,6 +206,8 @@ def usage_of(pid: int, *, descendants: bool = True, leave_out: str = "") -> Usag
                 continue
             times = process.cpu_times()
             cpu_s += times.user + times.system
+            if not descendants:  # what has ended and was waited for: wrk
+                cpu_s += times.children_user + times.children_system
             resident += process.memory_info().rss
         except psutil.NoSuchProcess:
             continue

@@ -7,8 +7,11 @@ row stands in the report where everything that it needs was measured.
 from collections.abc import Callable, Iterator
 
 from ops.bench.figures import Figure, Report, Row
+from ops.bench.scenarios.growth import RATIO
+from ops.bench.scenarios.soak import GREW
 
 CROWD = "64 shoppers"
+GROWN_MB_MAX = 10.0  # what an allocator may still settle between the first half of a soak and its end
 Find = Callable[..., Figure | None]
 
 
@@ -81,9 +84,9 @@ def _memory(report: Report) -> Iterator[Row]:
             yield Row(what=figure.what, value=figure.value, unit=figure.unit, must=must, at_most=True)
     soak = report.figure("soak")
     if soak is not None:
-        for part in ("edge", "worker"):
-            grown = soak.also.get(f"{part} grew, MB")
-            if grown is not None:
+        for what, grown in soak.also.items():
+            if what.endswith(GREW):
+                part = what.removesuffix(GREW)
                 yield Row(
                     what=f"{part} grew over {soak.load}",
                     value=grown,
@@ -93,10 +96,7 @@ def _memory(report: Report) -> Iterator[Row]:
                 )
 
 
-GROWN_MB_MAX = 10.0  # between the middle and the end of a soak: what an allocator may still settle
-
-
 def _growth(report: Report) -> Iterator[Row]:
     for figure in report.figures:
-        if figure.name.startswith("growth") and (ratio := figure.also.get("cost, large to small")):
+        if (ratio := figure.also.get(RATIO)) is not None:
             yield Row(what=figure.what, value=ratio, unit="x", must=1.5, at_most=True)

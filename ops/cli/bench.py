@@ -41,6 +41,14 @@ def bench(  # noqa: PLR0917 - a command line's options, which nobody passes by p
     ] = "events",
     waiting: Annotated[int, typer.Option(help="Commands that wait in the queues (drain).", min=1)] = 50_000,
     rushing: Annotated[int, typer.Option(help="Shoppers of the flash sale.", min=1)] = 10_000,
+    soak: Annotated[
+        float | None,
+        typer.Option(help="Minutes of purchases, for memory over time.", metavar="MINUTES", min=0.1),
+    ] = None,
+    calm: Annotated[
+        float | None,
+        typer.Option(help="Cores that others may use meanwhile; where they use more it is tried again."),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Hold the ratios to those kept; exit code 1 where a fifth is lost."),
@@ -49,14 +57,14 @@ def bench(  # noqa: PLR0917 - a command line's options, which nobody passes by p
     out: Annotated[Path, typer.Option(help="Where the report goes.", metavar="DIR")] = Path("bench-report"),
 ) -> None:
     """Measures this machine: real RabbitMQ, MongoDB and Redis, edges and workers as processes."""
-    from ops.bench import DEFAULT_WORKERS, Layout, Options, WentWrong
+    from ops.bench import DEFAULT_WORKERS, SOAK_MINUTES, Layout, Options, WentWrong
     from ops.logs import configure
 
     configure("warning")
     gate = check or keep
     try:
         options = Options(
-            names=tuple(names or ()),
+            names=(*(names or ()), *(("soak",) if soak is not None else ())),
             seconds=seconds,
             warm_up_s=warm_up,
             repeat=repeat,
@@ -67,6 +75,8 @@ def bench(  # noqa: PLR0917 - a command line's options, which nobody passes by p
             confirm=confirm,
             waiting=waiting,
             rushing=rushing,
+            calm=calm,
+            soak_minutes=soak or SOAK_MINUTES,
         )
         if gate:
             options = options.of_gate()

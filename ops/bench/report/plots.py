@@ -23,6 +23,7 @@ def plots(report: Report) -> list[tuple[str, str]]:
         ("Latency", _latency, [figure for figure in report.figures if figure.curve_ms and _counts(figure)]),
         ("Throughput against shoppers", _throughput, _by_shoppers(report)),
         ("Batch sizes", _batches, [figure for figure in report.figures if figure.batches]),
+        ("Resident memory", _memory, [figure for figure in report.figures if figure.resident_over_time_mb]),
         ("Cores in use", _cores, [figure for figure in report.figures if figure.cores]),
         ("Processor time for one turn", _costs, [figure for figure in report.figures if _costly(figure)]),
     )
@@ -95,6 +96,15 @@ def _cores(axis: Any, figures: Sequence[Figure]) -> None:
 def _costs(axis: Any, figures: Sequence[Figure]) -> None:
     _stacked(axis, figures, [figure.cpu_ms for figure in figures])
     axis.set(xlabel="milliseconds of processor time")
+
+
+def _memory(axis: Any, figures: Sequence[Figure]) -> None:
+    for figure in figures:
+        for part, values in figure.resident_over_time_mb.items():
+            along = [100 * (number + 1) / len(values) for number in range(len(values))]
+            axis.plot(along, values, label=part)
+    axis.set(xlabel=f"percent of {figures[0].load}", ylabel="MB", ylim=(0, None))
+    axis.grid(alpha=0.3)
 
 
 def _stacked(axis: Any, figures: Sequence[Figure], values: Sequence[dict[str, float]]) -> None:

@@ -33,7 +33,8 @@ def _figures(figures: Sequence[Figure], name: str) -> Table:
     for column in ("what", "load"):
         table.add_column(column)
     several = any(len(each.values) > 1 for each in figures)
-    for column in ("measured", *(("from", "to") if several else ()), "p50 ms", "p90 ms", "p99 ms"):
+    spreads = ("from", "to") if several else ()
+    for column in ("measured", *spreads, "p50 ms", "p90 ms", "p99 ms", "others"):
         table.add_column(column, justify="right")
     for each in figures:
         spread = (amount(min(each.values)), amount(max(each.values))) if several else ()
@@ -43,6 +44,7 @@ def _figures(figures: Sequence[Figure], name: str) -> Table:
             f"{amount(each.value)} {each.unit}",
             *spread,
             *latencies(each, "p50", "p90", "p99"),
+            f"{each.elsewhere:.2f}",
         )
     return table
 

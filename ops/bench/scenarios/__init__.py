@@ -2,10 +2,13 @@
 
 from ops.bench.scenarios.base import Bench, Load, Scenario
 from ops.bench.scenarios.carts import CART, DRAIN, SEND
+from ops.bench.scenarios.growth import LONGER, MORE
 from ops.bench.scenarios.mixed import MIXED
 from ops.bench.scenarios.orders import BUY, FLASH, WATCH
 from ops.bench.scenarios.reads import DETAIL, LISTED
+from ops.bench.scenarios.soak import SOAK
 
-SCENARIOS: tuple[Scenario, ...] = (LISTED, DETAIL, CART, SEND, BUY, WATCH, FLASH, DRAIN, MIXED)
+SCENARIOS: tuple[Scenario, ...] = (LISTED, DETAIL, CART, SEND, BUY, WATCH, FLASH, DRAIN, MIXED, LONGER, MORE)
+WHEN_ASKED: tuple[Scenario, ...] = (SOAK,)  # takes longer than all the others together
 
-__all__ = ["SCENARIOS", "Bench", "Load", "Scenario"]
+__all__ = ["SCENARIOS", "WHEN_ASKED", "Bench", "Load", "Scenario"]

@@ -13,6 +13,7 @@ from ops.bench.stand import Meter, Stand
 
 SAMPLES = 180
 PARTS = ("edge", "worker")
+GREW = " grew, MB"
 
 
 async def _soak(bench: Bench, load: Load) -> list[Figure]:
@@ -54,7 +55,7 @@ def grown(over_time_mb: dict[str, list[float]]) -> dict[str, float]:
         sixth = len(values) // 6
         if name.split()[0] in PARTS and sixth:
             early, late = values[2 * sixth : 3 * sixth], values[-sixth:]
-            found[f"{name} grew, MB"] = sum(late) / len(late) - sum(early) / len(early)
+            found[f"{name}{GREW}"] = sum(late) / len(late) - sum(early) / len(early)
     return found
 
 

@@ -81,9 +81,19 @@ async def test_a_run_measures_checks_and_reports(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("confirm", ["events", "poll", "changes"])
-async def test_everything_in_two_rounds(confirm: str, tmp_path: Path) -> None:
+async def test_everything_in_two_rounds(
+    confirm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All scenarios and references, with each way to hear of confirmed orders."""
-    await measured(replace(SMALL, names=tuple(KNOWN), repeat=2, confirm=confirm), tmp_path)
+    monkeypatch.setattr("ops.bench.scenarios.growth.ORDERS", (100, 6_000))
+    monkeypatch.setattr("ops.bench.scenarios.growth.LINES", (1, 20))
+    report = await measured(
+        replace(SMALL, names=tuple(KNOWN), repeat=2, confirm=confirm, soak_minutes=0.1), tmp_path
+    )
+    assert {"growth 20 lines", "growth 6,000 orders", "soak 0.1 minutes"} <= {
+        each.key for each in report.figures
+    }
+    assert any(row.what.startswith("worker 1 grew") for row in report.rows)
 
 
 async def test_a_name_that_is_unknown_is_refused_before_anything_starts() -> None:
