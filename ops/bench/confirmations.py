@@ -28,6 +28,7 @@ from ops.bench.stand import Stand
 CONFIRMED_WITHIN_S = 60.0
 POLL_EVERY_S = 0.02
 WATCHED = ("OrderConfirmed", "OrderCancelled")
+CONFIRMED = ("OrderConfirmed", "confirmed")
 
 
 class Confirmations(Protocol):
@@ -37,33 +38,29 @@ class Confirmations(Protocol):
         """Returns once the order is confirmed. Raises `WentWrong` where it ends otherwise or takes a minute."""
 
 
-class _Told:
-    """Orders that somebody waits for, and those that were confirmed before anybody asked."""
+class Told:
+    """Orders that somebody waits for, and what became of others before anybody asked."""
 
     def __init__(self) -> None:
-        self._awaited: dict[str, asyncio.Future[None]] = {}
-        self._early: set[str] = set()
+        self._awaited: dict[str, asyncio.Future[str]] = {}
+        self._early: dict[str, str] = {}
 
-    def tell(self, order_id: str, kind: str) -> None:
-        """Notes what became of an order."""
+    def tell(self, order_id: str, became: str) -> None:
+        """Notes what became of an order; what comes after that is no news."""
         waiting = self._awaited.pop(order_id, None)
-        if kind not in ("OrderConfirmed", "confirmed"):
-            error = WentWrong(f"order {order_id}: {kind}")
-            if waiting is None:
-                raise error
-            waiting.set_exception(error)
-        elif waiting is None:
-            self._early.add(order_id)
+        if waiting is None:
+            self._early[order_id] = became
         elif not waiting.done():
-            waiting.set_result(None)
+            waiting.set_result(became)
 
     async def confirmed(self, shopper: Shopper, order: Order) -> None:  # noqa: ARG002 - the protocol's
         """See `Confirmations`."""
-        if order.id in self._early:
-            self._early.remove(order.id)
-            return
-        waiting = self._awaited[order.id] = asyncio.get_running_loop().create_future()
-        await _in_time(order, waiting)
+        became = self._early.pop(order.id, None)
+        if became is None:
+            waiting = self._awaited[order.id] = asyncio.get_running_loop().create_future()
+            became = await _in_time(order, waiting)
+        if became not in CONFIRMED:
+            raise WentWrong(f"order {order.id}: {became}")
 
 
 class _Event(msgspec.Struct):
@@ -110,21 +107,21 @@ class _Polling:
             raise WentWrong(f"order {order.id} is {status}")
 
 
-async def _in_time(order: Order, waiting: asyncio.Future[None]) -> None:
+async def _in_time(order: Order, waiting: asyncio.Future[str]) -> str:
     def late() -> None:
         if not waiting.done():
             waiting.set_exception(WentWrong(f"order {order.id} is still not confirmed"))
 
     timer = asyncio.get_running_loop().call_later(CONFIRMED_WITHIN_S, late)
     try:
-        await waiting
+        return await waiting
     finally:
         timer.cancel()
 
 
 @asynccontextmanager
 async def _events(on: Stand) -> AsyncIterator[Confirmations]:
-    told = _Told()
+    told = Told()
     connection = await aio_pika.connect(on.rabbitmq.url, client_properties={"connection_name": "quire bench"})
     async with connection:
         channel = await connection.channel()
@@ -142,7 +139,7 @@ async def _events(on: Stand) -> AsyncIterator[Confirmations]:
 
 @asynccontextmanager
 async def _changes(on: Stand) -> AsyncIterator[Confirmations]:
-    told = _Told()
+    told = Told()
     pipeline: list[dict[str, Any]] = [
         {"$match": {"updateDescription.updatedFields.status": {"$exists": True}}},
         {"$project": {"status": "$updateDescription.updatedFields.status", "documentKey": 1}},
