@@ -61,7 +61,8 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time since the start (user and system, seconds) and resident memory now (bytes)."""
+    """Processor time since the start (user and system, seconds) and resident memory now (bytes; pages that
+    processes share are counted once among them, PSS)."""
 
     cpu_s: float
     resident: int
@@ -208,7 +209,7 @@ def usage_of(pid: int, *, descendants: bool = True, leave_out: str = "") -> Usag
             cpu_s += times.user + times.system
             if not descendants:  # what has ended and was waited for: wrk
                 cpu_s += times.children_user + times.children_system
-            resident += process.memory_info().rss
+            resident += process.memory_full_info().pss
         except psutil.NoSuchProcess:
             continue
     return Usage(cpu_s, resident)
