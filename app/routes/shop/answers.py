@@ -34,10 +34,9 @@ MISSING: Final = b"""<!doctype html>
 </head>
 <body>
 <h1>Quire is running, the shop is not built</h1>
-<p>The HTTP API is here: <a href="/docs">/docs</a>. Its pages for people need Node 20.19 or newer, once:</p>
-<pre>npm --prefix web ci
-npm --prefix web run build</pre>
-<p><code>make run</code> does both where it finds Node. Then load this page again.</p>
+<p>The HTTP API is here: <a href="/docs">/docs</a>. Its pages for people are built once, with Node 20.19 or newer:</p>
+<pre>make shop</pre>
+<p>It takes the Node of this machine, or installs one for Quire alone. Then load this page again.</p>
 </body>
 </html>
 """
