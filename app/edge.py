@@ -47,6 +47,8 @@ class Edge:
     accounts: Accounts
     cache: CachedReads
     covers: Cover | None = None
+    console: str | None = None
+    """Where RabbitMQ's management console shows this Quire's queues, by name below it; None where there is none."""
     terms: Terms = field(default_factory=Terms)
     asyncapi: Mapping[str, Any] | None = None
     probes: Mapping[str, Probe] = field(default_factory=dict)

@@ -18,8 +18,8 @@ from ops.logs import configure
 from ops.settings import Settings, secret
 
 
-def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool) -> Edge:
-    """An edge with everything it needs, not yet started."""
+def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool, console: str | None = None) -> Edge:
+    """An edge with everything it needs, not yet started; `console` is that of a RabbitMQ that this process started."""
     cached = CachedReads(parts.cache(settings))
     keys = parts.keyring(settings, embedded=embedded)
     publisher = Publisher(endpoint, name="edge publishes", timeout_s=settings.confirm_timeout_s)
@@ -35,6 +35,7 @@ def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool) -> Edge
         accounts=parts.accounts(settings, keys, embedded=embedded),
         cache=cached,
         covers=cover,
+        console=parts.console(settings, endpoint if isinstance(endpoint, str) else None, console),
         terms=settings.terms,
         asyncapi=document(),
         probes={"broker": broker},

@@ -5,7 +5,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import structlog
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
@@ -65,6 +65,18 @@ def groups(
 def shop_url(settings: Settings) -> str:
     """The address that mails link to."""
     return settings.shop_url or f"http://{settings.host}:{settings.port}"
+
+
+def console(settings: Settings, rabbitmq: str | None, own: str | None = None) -> str | None:
+    """Where RabbitMQ's management console shows the queues of this Quire's virtual host; None where there is none.
+
+    `rabbitmq` is the broker's URL, `own` the console of a broker that this process started.
+    """
+    address = settings.console_url or own
+    if rabbitmq is None or not address:
+        return None
+    vhost = unquote(urlsplit(rabbitmq.split(",")[0]).path[1:]) or "/"
+    return f"{address.rstrip('/')}/#/queues/{quote(vhost, safe='')}"
 
 
 def mailer(settings: Settings) -> Mailer:

@@ -23,6 +23,8 @@ class Settings(BaseSettings):
 
     rabbitmq_url: SecretStr | None = None
     """`amqp://user:password@host:5672/vhost`; several nodes of one cluster separated by commas. None: embedded."""
+    console_url: str = ""
+    """RabbitMQ's management console as staff's browsers reach it; empty: staff's pages link to none."""
     mongodb_url: SecretStr | None = None
     """A replica set's URL; None: a mongod of our own."""
     database: str = "quire"

@@ -96,7 +96,7 @@ async def _running(
         runtime = await stack.enter_async_context(working((), settings, broker.endpoint, database))
         if not empty and await _shelves_are_bare():
             await seed(runtime.publisher)
-        url = await stack.enter_async_context(_http(settings, broker.endpoint))
+        url = await stack.enter_async_context(_http(settings, broker))
         instance = Instance(
             url=url,
             operator_token=parts.operator_token(settings, embedded=True) or "",
@@ -141,9 +141,9 @@ async def _broker(
 
 
 @asynccontextmanager
-async def _http(settings: Settings, endpoint: Endpoint) -> AsyncIterator[str]:
+async def _http(settings: Settings, broker: Broker) -> AsyncIterator[str]:
     """The edge on uvicorn, in this process's event loop; yields its address once it is ready."""
-    edge = make_edge(settings, endpoint, embedded=True)
+    edge = make_edge(settings, broker.endpoint, embedded=True, console=broker.console)
     async with serving(edge):
         config = uvicorn.Config(
             create_app(edge),

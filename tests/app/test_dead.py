@@ -14,7 +14,7 @@ from broker.publish import Publisher
 from broker.topology import BY_NAME
 from documents.actors import utc_now
 from tests.app.conftest import Database
-from tests.app.edges import ISBN, STAFF, ScriptedWorker, problem, serving, until
+from tests.app.edges import ISBN, STAFF, ScriptedWorker, make_edge, problem, serving, until
 
 URL = "/v1/admin/dead"
 
@@ -166,3 +166,16 @@ async def test_busy_and_away_are_told_apart(
         away = await client.get(URL, headers=STAFF)
         problem(away, 503, "broker_unavailable")
         assert away.headers["Retry-After"]
+
+
+async def test_letters_lead_to_the_console(
+    broker: EmbeddedServer, publisher: Publisher, database: Database
+) -> None:
+    """Where there is a management console, causes and letters name the page of their queue; elsewhere nothing does."""
+    await put(publisher, "m1")
+    page = "http://console.test/#/queues/quire/carts.dead"
+    for console, expected in (("http://console.test/#/queues/quire", page), (None, None)):
+        async with serving(make_edge(broker, publisher, console=console)) as client:
+            [cause] = (await client.get(URL, headers=STAFF)).json()["causes"]
+            [letter] = (await client.get(f"{URL}/m1", headers=STAFF)).json()["items"]
+            assert (cause["console"], letter["console"]) == (expected, expected)

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.edge import edge_of
+from app.edge import Edge, edge_of
 from app.problems import CODES, Code, Problem, invalid
 from app.routes.answers import problems
 from app.routes.dead.shapes import (
@@ -30,6 +30,7 @@ from app.security.guards import require_staff
 from app.security.principal import somebody
 from broker import letters
 from broker.letters import LettersBusy, LettersUnavailable, UnknownGroup
+from broker.topology import BY_NAME
 
 CODES["dead_letters_busy"] = Code(503, "Somebody else reads these dead letters just now")
 
@@ -38,7 +39,7 @@ T = TypeVar("T")
 
 LISTED_MAX = 1_000
 NO_STORE = {"Cache-Control": "no-store"}
-CAUSE = CauseView.__struct_fields__
+CAUSE = tuple(name for name in CauseView.__struct_fields__ if name != "console")
 
 Text = Annotated[str | None, QueryParameter(min_length=1, max_length=NAME_MAX)]
 Seconds = Annotated[float | None, QueryParameter(ge=0, le=SECONDS_MAX)]
@@ -82,12 +83,16 @@ class DeadLetters(Controller):
             newer_than_s=newer_than_s,
             before=before,
         )
-        found = await _told(letters.survey(edge_of(request).endpoint, asked.selection, letters=limit))
+        edge = edge_of(request)
+        found = await _told(letters.survey(edge.endpoint, asked.selection, letters=limit))
         view = DeadView(
             as_of=found.as_of,
             groups=found.groups,
             matched=found.matched,
-            causes=[CauseView(**{name: getattr(each, name) for name in CAUSE}) for each in found.causes],
+            causes=[
+                CauseView(**{name: getattr(each, name) for name in CAUSE}, console=_console(edge, each.group))
+                for each in found.causes
+            ],
             letters=[letter_view(each) for each in found.letters],
             truncated=found.truncated,
         )
@@ -101,13 +106,15 @@ class DeadLetters(Controller):
     )
     async def show(self, request: AnyRequest, name: FromPath[str]) -> Response[LettersView]:
         """By the letter's id or the message's: an event that failed in two groups is two letters."""
-        found = await _told(letters.find(edge_of(request).endpoint, name))
+        edge = edge_of(request)
+        found = await _told(letters.find(edge.endpoint, name))
         if not found:
             raise Problem(404, "not_found", f"There is no dead letter {name[:64]}")
         items = [
             FullLetterView(
                 **msgspec.structs.asdict(letter_view(each.letter)),
                 standing=each.standing.value,
+                console=_console(edge, each.letter.group.name),
                 headers=dict(each.letter.headers),
                 body=body_view(each.body),
             )
@@ -165,6 +172,10 @@ class DeadLetters(Controller):
                 )
             )
         )
+
+
+def _console(edge: Edge, group: str) -> str | None:
+    return f"{edge.console}/{BY_NAME[group].dead}" if edge.console is not None else None
 
 
 async def _told(work: Awaitable[T]) -> T:

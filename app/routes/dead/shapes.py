@@ -86,16 +86,21 @@ class FullLetterView(LetterView, frozen=True, kw_only=True):
     """A dead letter with everything: its headers, its message (as text where it is no JSON), and how it stands.
 
     `standing`: `ready`, `settled` (a replay would change nothing), `superseded` or `expired` (only by force), `cut`
-    (can only be dropped).
+    (can only be dropped). `console` is the page of its queue in RabbitMQ's management console, null where there is
+    none.
     """
 
     standing: str
+    console: str | None
     headers: dict[str, Any]
     body: Any
 
 
 class CauseView(msgspec.Struct, frozen=True, kw_only=True):
-    """Letters that failed alike; `example` is one of them."""
+    """Letters that failed alike; `example` is one of them.
+
+    `console` is the page of their queue in RabbitMQ's management console, null where there is none.
+    """
 
     id: str
     group: str
@@ -106,6 +111,7 @@ class CauseView(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     oldest: datetime | None
     newest: datetime | None
+    console: str | None
 
 
 class DeadView(msgspec.Struct, frozen=True, kw_only=True):

@@ -799,6 +799,7 @@ export interface components {
         };
         /** CauseView */
         CauseView: {
+            console: string | null;
             count: number;
             error: string;
             example: string;
@@ -894,6 +895,7 @@ export interface components {
             attempts: number;
             body: unknown;
             cause: string;
+            console: string | null;
             correlation_id: string;
             error: string;
             first_failed_at: string | null;

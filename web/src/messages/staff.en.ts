@@ -62,6 +62,8 @@ export const staffEn = {
   'dead.replayAllOf': 'Replay all {n} of {type} in {group}',
   'dead.replay': 'Replay',
   'dead.look': 'Look at one',
+  'dead.console': 'The queue in RabbitMQ’s console',
+  'dead.consoleOf': 'The queue {group}.dead in RabbitMQ’s console, in a new tab',
   'dead.lookAt': 'Look at {id}',
   'dead.done': { one: '{n} letter sent round again.', other: '{n} letters sent round again.' },
   'dead.left': { one: '{n} stays: {standings}.', other: '{n} stay: {standings}.' },

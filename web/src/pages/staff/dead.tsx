@@ -86,6 +86,7 @@ export function StaffDead(): ReactNode {
               <Link to="/staff/dead/$id" params={{ id: cause.example }} aria-label={s('dead.lookAt', { id: cause.example })}>
                 {s('dead.look')}
               </Link>
+              <Console address={cause.console} group={cause.group} />
             </p>
           </li>
         ))}
@@ -142,9 +143,9 @@ function Letter({ letter, busy, replay }: {
     [s('dead.standing'), standing(letter.standing)],
   ]
   return (
-    <article>
+    <article className="letter">
       <dl className="facts">
-        {facts.map(([name, value]) => (
+        {facts.map(([name, value]) => value !== '' && value !== null && (
           <div key={name}>
             <dt>{name}</dt>
             <dd>{value}</dd>
@@ -166,7 +167,18 @@ function Letter({ letter, busy, replay }: {
       <p className="panel__row">
         <button type="button" className="button" disabled={busy || letter.standing === 'cut'} onClick={replay}>{s('dead.replay')}</button>
         <Link to="/staff/dead">{s('dead.back')}</Link>
+        <Console address={letter.console} group={letter.group} />
       </p>
     </article>
+  )
+}
+
+/** The way to the queue in RabbitMQ's management console, where there is one. */
+function Console({ address, group }: { address: string | null; group: string }): ReactNode {
+  if (!address) return null
+  return (
+    <a href={address} target="_blank" rel="noreferrer" aria-label={s('dead.consoleOf', { group })}>
+      {s('dead.console')}
+    </a>
   )
 }
