@@ -4,8 +4,8 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { worthAnotherTry } from './api/problem'
 import { startCart } from './cart/store'
+import { lookAtEarly } from './early'
 import { makeRouter } from './router'
-import './styles/index.css'
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -17,10 +17,14 @@ const queries = new QueryClient({
   },
 })
 const router = makeRouter(queries)
-const element = document.getElementById('root')
 
-function show(): void {
+/** Takes the page over. What the edge wrote into it stands until the page itself is ready: nothing blinks, nothing moves. */
+export async function show(): Promise<void> {
+  const element = document.getElementById('root')
   if (!element) return
+  startCart()
+  await router.load()
+  lookAtEarly()
   createRoot(element).render(
     <StrictMode>
       <QueryClientProvider client={queries}>
@@ -29,7 +33,3 @@ function show(): void {
     </StrictMode>,
   )
 }
-
-startCart()
-// What the edge wrote into the page stands until the page itself is ready: nothing blinks, nothing moves.
-void router.load().then(show)

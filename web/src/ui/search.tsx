@@ -2,8 +2,9 @@
 
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useRouterState } from '@tanstack/react-router'
-import { type FormEvent, type KeyboardEvent, type ReactNode, useEffect, useId, useState } from 'react'
+import { type FormEvent, type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
 import { suggestions } from '../api/catalog'
+import { foundEarly } from '../early'
 import { t } from '../i18n'
 
 const PAUSE_MS = 120
@@ -11,14 +12,23 @@ const PAUSE_MS = 120
 export function SearchField(): ReactNode {
   const navigate = useNavigate()
   const asked = useRouterState({ select: (state) => (state.location.search as { q?: string }).q ?? '' })
-  const [text, setText] = useState(asked)
+  const field = useRef<HTMLInputElement>(null)
+  const [early] = useState(foundEarly)
+  const [text, setText] = useState(early.text || asked)
   const [typed, setTyped] = useState('')
   const [active, setActive] = useState(-1)
   const list = useId()
   const items = useQuery(suggestions(typed)).data?.items ?? []
   const open = typed !== '' && items.length > 0
 
-  useEffect(() => setText(asked), [asked])
+  const before = useRef(asked)
+  useEffect(() => {
+    if (before.current !== asked) setText(asked)
+    before.current = asked
+  }, [asked])
+  useEffect(() => {
+    if (early.focused) field.current?.focus()
+  }, [early])
   useEffect(() => {
     const timer = setTimeout(() => setTyped((now) => (now === '' && text === asked ? '' : text.trim())), PAUSE_MS)
     return () => clearTimeout(timer)
@@ -61,6 +71,7 @@ export function SearchField(): ReactNode {
     <search className="find">
       <form onSubmit={submit} onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && close()}>
         <input
+          ref={field}
           type="search"
           name="q"
           role="combobox"
