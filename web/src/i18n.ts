@@ -73,6 +73,12 @@ export function htmlLang(code: string | null): string | undefined {
   }
 }
 
+/** How a book is bound, in words; what the shop has no word for is shown as it is. */
+export function formatName(format: string): string {
+  const key = `format.${format.toLowerCase()}`
+  return key in en ? t(key as keyof typeof en) : format
+}
+
 /** A language's name from its ISO 639 code. */
 export function languageName(code: string): string {
   return named('language', code)

@@ -2,14 +2,20 @@
 
 const memory = new Map<string, string>()
 
-export function kept<T>(name: string): T | undefined {
+/** What stands there, if it `fits`: what another version or something else has written is as if it were not there. */
+export function kept<T>(name: string, fits: (value: Partial<T>) => boolean): T | undefined {
   const text = readText(name)
   if (text === null) return undefined
   try {
-    return JSON.parse(text) as T
+    const value: unknown = JSON.parse(text)
+    return isRecord(value) && fits(value as Partial<T>) ? (value as T) : undefined
   } catch {
-    return undefined // written by something else: as if it were not there
+    return undefined // no JSON, or fits() fell over it
   }
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }
 
 export function keep(name: string, value: unknown): void {

@@ -11,10 +11,12 @@ import pycountry
 
 from app.feeds.amounts import DECIMALS
 from app.reads.catalog import BookView
-from app.reads.catalog.shapes import SubjectCount
+from app.reads.catalog.shapes import ContributorView, SubjectCount
 from app.reads.money import Money
+from app.routes.shop.build import Texts
 
 SIGNS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
+FAN: Final = 3  # covers beside the first words
 COVER: Final = 'width="300" height="450" decoding="async"'
 
 
@@ -38,36 +40,42 @@ def authors(book: BookView) -> str:
     return ", ".join(each.name for each in book.contributors if each.role == "author")
 
 
-def home_body(shelves: list[tuple[SubjectCount, list[BookView]]]) -> str:
+def home_body(say: Texts, shelves: list[tuple[SubjectCount, list[BookView]]]) -> str:
     """The first page: a shelf for each subject."""
+    fan = "".join(
+        f'<a href="/books/{book.isbn}"><img class="cover" src="{book.cover_url}" '
+        f'alt="{escape(say("book.cover", title=book.title))}" {COVER} loading="lazy"></a>'
+        for _, books in shelves[1 : 1 + FAN]
+        for book in books[:1]
+    )
     hero = (
-        '<div class="hero"><h1>Books that lasted</h1><p>Classics from many languages, in calm editions. Find one, and '
-        "watch it on its way to you.</p></div>"
+        f'<div class="hero"><div class="hero__text"><h1>{escape(say("shop.claim"))}</h1>'
+        f'<p>{escape(say("shop.lead"))}</p></div><div class="hero__fan">{fan}</div></div>'
     )
     return hero + "".join(
         f'<section class="shelf"><div class="shelf__head"><h2>{escape(subject.name)}</h2>'
-        f'<a href="/search?subject={quote(subject.value)}">All {subject.count:,}</a></div><ul class="shelf__row">'
-        + "".join(f"<li>{_card(book, eager=number == 0)}</li>" for book in books)
+        f'<a href="/search?subject={quote(subject.value)}">{escape(say("shelf.all", n=f"{subject.count:,}"))}</a></div>'
+        '<ul class="shelf__row">'
+        + "".join(f"<li>{_card(say, book, eager=number == 0)}</li>" for book in books)
         + "</ul></section>"
         for number, (subject, books) in enumerate(shelves)
     )
 
 
-def _card(book: BookView, *, eager: bool) -> str:
+def _card(say: Texts, book: BookView, *, eager: bool) -> str:
     return (
         f'<article class="card"{_lang(book)}><img class="cover" src="{book.cover_url}" alt="" {COVER} '
         f'loading="{"eager" if eager else "lazy"}"><h3 class="card__title"><a href="/books/{book.isbn}">'
         f'{escape(book.title)}</a></h3><p class="card__author">{escape(authors(book)) or "&nbsp;"}</p>'
-        f'<p class="card__price" lang="en"><span class="price">{_price(book)}</span></p></article>'
+        f'<p class="card__price" lang="en"><span class="price">{_price(say, book)}</span></p></article>'
     )
 
 
-def book_body(book: BookView) -> str:
+def book_body(say: Texts, book: BookView) -> str:
     """The page of a book, as far as it is the same for everybody."""
     subtitle = f'<p class="book__subtitle">{escape(book.subtitle)}</p>' if book.subtitle else ""
     people = ", ".join(
-        f'<a href="/search?author={quote(each.name)}">{escape(each.name)}'
-        f"{'' if each.role == 'author' else f' ({escape(each.role)})'}</a>"
+        f'<a href="/search?author={quote(each.name)}">{escape(_said(say, each))}</a>'
         for each in book.contributors
     )
     said = (
@@ -77,11 +85,16 @@ def book_body(book: BookView) -> str:
     )
     return (
         f'<article class="book"><div class="book__cover"><img class="cover" src="{book.cover_url}" '
-        f'alt="Cover of {escape(book.title)}" {COVER} fetchpriority="high"></div><div class="book__text">'
+        f'alt="{escape(say("book.cover", title=book.title))}" {COVER} fetchpriority="high"></div>'
+        '<div class="book__text">'
         f"<div{_lang(book)}><h1>{escape(book.title)}</h1>{subtitle}</div>"
-        f'<p class="book__people">{people}</p><div class="buy"><p class="buy__price"><strong>{_price(book)}</strong>'
-        f'</p><p class="buy__row"></p></div>{said}</div></article>'
+        f'<p class="book__people">{people}</p><div class="buy"><p class="buy__price">'
+        f'<strong>{_price(say, book)}</strong></p><p class="buy__row"></p></div>{said}</div></article>'
     )
+
+
+def _said(say: Texts, person: ContributorView) -> str:
+    return person.name if person.role == "author" else say("book.role", name=person.name, role=person.role)
 
 
 def _lang(book: BookView) -> str:
@@ -89,8 +102,8 @@ def _lang(book: BookView) -> str:
     return f' lang="{escape(code)}"' if code else ""
 
 
-def _price(book: BookView) -> str:
+def _price(say: Texts, book: BookView) -> str:
     if book.price is None or not book.for_sale:
-        return "Not for sale"
+        return escape(say("book.notForSale"))
     currency = book.price.currency
     return f"{SIGNS.get(currency, f'{currency} ')}{decimal(book.price)}"

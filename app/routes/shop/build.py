@@ -1,6 +1,8 @@
 """The built shop, as `npm run build` left it in web/dist: read once, and again when it was built anew."""
 
 import gzip
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -38,11 +40,26 @@ class File:
         return cls(body, smaller, MEDIA_TYPES[suffix], f'"{blake2b(body, digest_size=9).hexdigest()}"')
 
 
+class Texts:
+    """What the shop says, from web/src/messages: the build leaves it in texts.json."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def __call__(self, key: str, **values: str) -> str:
+        """The text of that key, its values filled in. Without a build it is the key: nobody reads it then."""
+        text = self._texts.get(key, key)
+        for name, value in values.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
-    """The shop's page and the files that it loads, by their path below the build's folder."""
+    """The shop's page, its texts, and the files that it loads, by their path below the build's folder."""
 
     page: str
+    say: Texts
     files: dict[str, File]
 
 
@@ -56,6 +73,12 @@ def built(folder: Path | None = None) -> Build | None:
     return _read(where, changed_at)
 
 
+def texts() -> Texts:
+    """The texts of the build, if there is one."""
+    build = built()
+    return build.say if build is not None else Texts({})
+
+
 @lru_cache(maxsize=2)
 def _read(folder: Path, _changed_at: int) -> Build:
     page = (folder / "index.html").read_text("utf-8")
@@ -66,4 +89,4 @@ def _read(folder: Path, _changed_at: int) -> Build:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in MEDIA_TYPES and path.name != "index.html"
     }
-    return Build(page, files)
+    return Build(page, Texts(json.loads((folder / "texts.json").read_text("utf-8"))), files)

@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from app.reads.catalog import BookView
 from app.routes.shop.body import authors, book_body, decimal, language
-from app.routes.shop.build import BODY_END, HEAD_END, MAIN
+from app.routes.shop.build import BODY_END, HEAD_END, MAIN, Texts
 
 NAME: Final = "Quire"
-LEAD: Final = "Books that lasted, in calm editions. Find one, and follow its way to your door."
 DESCRIPTION_LENGTH_MAX: Final = 300
 SCHEMA_FORMATS: Final = {
     "paperback": "Paperback",
@@ -30,7 +29,7 @@ class Head:
     """
 
     title: str
-    description: str = LEAD
+    description: str
     canonical: str | None = None
     image: str | None = None
     kind: str = "website"
@@ -76,20 +75,21 @@ def _replaced(page: str, before: str, after: str, text: str) -> str:
     return page[:start] + text + page[page.index(after, start) :]
 
 
-def book_head(book: BookView, answer: Any, origin: str) -> Head:
+def book_head(say: Texts, book: BookView, answer: Any, origin: str) -> Head:
     """The head of a book's page: schema.org's Book with its Offer. `answer` is the API's own of this book."""
     url = f"{origin}/books/{book.isbn}"
     people = authors(book)
-    said = book.description or f"{book.title}{f' by {people}' if people else ''}"
+    named = say("book.by", title=book.title, authors=people) if people else book.title
+    said = book.description or named
     return Head(
-        title=f"{book.title}{f', {people}' if people else ''} · {NAME}",
+        title=say("shop.titleOf", title=named),
         description=said if len(said) <= DESCRIPTION_LENGTH_MAX else f"{said[: DESCRIPTION_LENGTH_MAX - 1]}…",
         canonical=url,
         image=f"{origin}{book.cover_url}",
         kind="book",
         linked=_linked(book, url, origin),
         data={f"/v1/books/{book.isbn}": answer},
-        body=book_body(book),
+        body=book_body(say, book),
     )
 
 

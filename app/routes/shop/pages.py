@@ -15,7 +15,8 @@ from app.problems import on_http
 from app.reads.catalog import BookList, BookView, CatalogReads, Filters, Subjects
 from app.routes.shop.answers import no_page, origin_of, page, wants_page
 from app.routes.shop.body import home_body
-from app.routes.shop.page import LEAD, NAME, Head, book_head
+from app.routes.shop.build import texts
+from app.routes.shop.page import NAME, Head, book_head
 from documents.catalog import InvalidISBN, isbn13
 
 AnyRequest = Request[Any, Any, Any]
@@ -27,24 +28,24 @@ NOTHING: Final[dict[str, list[Any]]] = {
     name: [] for name in ("subject", "author", "language", "format", "available")
 }
 PRIVATE: Final = {
-    "/cart": "Your cart",
-    "/checkout": "Check out",
-    "/orders/{order:str}": "Your order",
-    "/sign-in": "Sign in",
-    "/sign-up": "Create an account",
-    "/account": "Your account",
-    "/account/orders": "Orders",
-    "/account/addresses": "Addresses",
-    "/staff": "Staff",
-    "/staff/orders": "Orders",
-    "/staff/orders/{order:str}": "Order",
-    "/staff/stock": "Stock",
-    "/staff/import": "Import",
-    "/staff/dead": "Dead letters",
-    "/staff/dead/{letter:str}": "Dead letter",
+    "/cart": "cart.title",
+    "/checkout": "checkout.title",
+    "/orders/{order:str}": "order.title",
+    "/sign-in": "sign.in",
+    "/sign-up": "sign.up",
+    "/account": "account.title",
+    "/account/orders": "account.orders",
+    "/account/addresses": "account.addresses",
+    "/staff": "staff.title",
+    "/staff/orders": "staff.orders",
+    "/staff/orders/{order:str}": "orders.order",
+    "/staff/stock": "staff.stock",
+    "/staff/import": "staff.import",
+    "/staff/dead": "staff.dead",
+    "/staff/dead/{letter:str}": "dead.letter",
 }
-"""Pages of one reader: none of them is for a search engine."""
-TITLES: Final = {path.replace(":str", ""): title for path, title in PRIVATE.items()}
+"""Pages of one reader, with their titles' keys: none of them is for a search engine."""
+TITLES: Final = {path.replace(":str", ""): key for path, key in PRIVATE.items()}
 API: Final = ("/v1", "/docs", "/health", "/problems")
 
 
@@ -82,7 +83,15 @@ async def home(request: AnyRequest) -> Response[Any]:
         return Response(Index(NAME, edge_of(request).version, LINKS), headers={"Vary": "Accept"})
     data, body = await _shelves(request)
     canonical = f"{origin_of(request)}/"
-    return page(request, Head(title=f"{NAME}, a bookshop", canonical=canonical, data=data, body=body))
+    say = texts()
+    head = Head(
+        title=say("shop.title"),
+        description=say("shop.description"),
+        canonical=canonical,
+        data=data,
+        body=body,
+    )
+    return page(request, head)
 
 
 async def _shelves(request: AnyRequest) -> tuple[dict[str, Any], str]:
@@ -108,7 +117,7 @@ async def _shelves(request: AnyRequest) -> tuple[dict[str, Any], str]:
         books = {**msgspec.json.decode(shelf or b""), "facets": NOTHING}
         data[f"/v1/books?subject={subject.value}&available=true&limit={SHELF_BOOKS}"] = books
     shelves = [msgspec.json.decode(shelf or b"", type=BookList).items for shelf in found]
-    return data, home_body(list(zip(subjects, shelves, strict=True)))
+    return data, home_body(texts(), list(zip(subjects, shelves, strict=True)))
 
 
 @get("/search", opt=PUBLIC, include_in_schema=False)
@@ -116,7 +125,7 @@ async def search(request: AnyRequest) -> Response[Any]:
     """All results share one canonical address: filters make no pages of their own."""
     if not wants_page(request):
         raise no_page(request)
-    return page(request, Head(title=f"All books · {NAME}", canonical=f"{origin_of(request)}/search"))
+    return page(request, _head("search.title", canonical=f"{origin_of(request)}/search"))
 
 
 @get("/books/{isbn:str}", opt=PUBLIC, include_in_schema=False)
@@ -133,11 +142,11 @@ async def book(request: AnyRequest, isbn: FromPath[str]) -> Response[Any]:
     try:
         body = (await CatalogReads(edge_of(request).cache).book(key)).body
     except (ConnectionFailure, ExecutionTimeout):
-        return page(request, Head(title=NAME, description=LEAD), status=503)
+        return page(request, _head("page.failed"), status=503)
     if body is None:
         return _missing(request)
     shown = msgspec.json.decode(body, type=BookView)
-    return page(request, book_head(shown, msgspec.json.decode(body), origin_of(request)))
+    return page(request, book_head(texts(), shown, msgspec.json.decode(body), origin_of(request)))
 
 
 @get(list(PRIVATE), opt=PUBLIC, include_in_schema=False)
@@ -145,8 +154,7 @@ async def private(request: AnyRequest) -> Response[Any]:
     """The page says for itself what its reader may see; nothing of that is in it when it leaves."""
     if not wants_page(request):
         raise no_page(request)
-    title = TITLES.get(request.scope["path_template"], NAME)
-    return page(request, Head(title=f"{title} · {NAME}"))
+    return page(request, _head(TITLES[request.scope["path_template"]]))
 
 
 def on_unknown_page(request: AnyRequest, error: NotFoundException) -> Response[Any]:
@@ -157,4 +165,12 @@ def on_unknown_page(request: AnyRequest, error: NotFoundException) -> Response[A
 
 
 def _missing(request: AnyRequest) -> Response[Any]:
-    return page(request, Head(title=f"There is no such page · {NAME}"), status=404)
+    return page(request, _head("page.missing"), status=404)
+
+
+def _head(title: str, canonical: str | None = None) -> Head:
+    """The head of a page whose title has this key."""
+    say = texts()
+    return Head(
+        title=say("shop.titleOf", title=say(title)), description=say("shop.description"), canonical=canonical
+    )

@@ -9,6 +9,7 @@ export type BookList = Schemas['BookList']
 export const SHELVES = 6
 const SHELF_BOOKS = 8
 const PAGE_BOOKS = 24
+const PRICE_MAX = 2 ** 31 - 1
 
 export const SORTS = ['relevance', 'popularity', 'title', 'price', '-price', 'year', '-year', 'newest'] as const
 export type Sort = (typeof SORTS)[number]
@@ -62,16 +63,24 @@ export const found = (search: Search) =>
     getNextPageParam: (page: BookList) => page.next_cursor ?? undefined,
   })
 
-/** Search parameters as they come from an address: what does not fit is left out. */
+const NOTHING: Search = {
+  q: undefined, subject: undefined, author: undefined, language: undefined, format: undefined,
+  price_min: undefined, price_max: undefined, available: undefined, sort: undefined,
+}
+
+/**
+ * Search parameters as they come from an address. What does not fit is undefined and not left out, because the router lays
+ * this over the address's own.
+ */
 export function searchOf(raw: Record<string, unknown>): Search {
-  const search: Search = {}
+  const search: Search = { ...NOTHING }
   for (const name of ['q', 'subject', 'author', 'language', 'format'] as const) {
     const value = raw[name]
     if (typeof value === 'string' && value.trim()) search[name] = value.trim().slice(0, 200)
   }
   for (const name of ['price_min', 'price_max'] as const) {
     const value = raw[name]
-    if (value !== undefined && value !== '' && Number.isSafeInteger(Number(value)) && Number(value) >= 0) {
+    if (value !== undefined && value !== '' && Number.isInteger(Number(value)) && Number(value) >= 0 && Number(value) <= PRICE_MAX) {
       search[name] = Number(value)
     }
   }

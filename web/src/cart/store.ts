@@ -4,7 +4,7 @@ import { useSyncExternalStore } from 'react'
 import { type Credential, call, type Schemas } from '../api/client'
 import { insist, keyed, newKey, readOperation, settle, type Trouble } from '../api/commands'
 import { ProblemError } from '../api/problem'
-import { alone, channel, keep, kept } from '../kept'
+import { alone, channel, isRecord, keep, kept } from '../kept'
 import { currentSession, onSession } from '../session/store'
 import { type Cart, CartQueue, EMPTY, type Money, shown, type ShownCart, type State, type Told, type Wish } from './queue'
 
@@ -15,7 +15,13 @@ type Kept = { guest: Guest | null; account: string | null; merging: (Guest & { k
 const NAME = 'quire.cart'
 const NOTHING: Kept = { guest: null, account: null, merging: null, state: EMPTY }
 
-let mine: Kept = { ...NOTHING, ...kept<Kept>(NAME) }
+function fits({ state, guest, account, merging }: Partial<Kept>): boolean {
+  if (!isRecord(state) || !isRecord(state.wishes) || Array.isArray(state.wishes)) return false
+  const owned = [guest, merging].every((each) => each === null || typeof each?.token === 'string')
+  return owned && (account === null || typeof account === 'string') && (state.server === null || Array.isArray(state.server.lines))
+}
+
+let mine: Kept = kept<Kept>(NAME, fits) ?? NOTHING
 let queue: CartQueue
 let view: ShownCart
 let stopSending: AbortController | undefined

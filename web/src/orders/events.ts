@@ -72,7 +72,10 @@ async function follow(
   { onChange, onSight, signal }: Watching,
 ): Promise<'over' | 'cut'> {
   const quiet = new AbortController()
-  let timer = setTimeout(() => quiet.abort(), SILENCE_MS)
+  const cutOff = () => quiet.abort()
+  let timer = setTimeout(cutOff, SILENCE_MS)
+  // A stream without a connection stays open for as long as nobody notices; the browser does at once.
+  window.addEventListener('offline', cutOff)
   const headers: Record<string, string> = { Accept: 'text/event-stream' }
   if (seen.last !== null) headers['Last-Event-ID'] = seen.last
   try {
@@ -87,7 +90,7 @@ async function follow(
       const { done, value } = await reader.read()
       if (done) return 'cut' // ended by the shop: asking again tells whether there is more
       clearTimeout(timer)
-      timer = setTimeout(() => quiet.abort(), SILENCE_MS)
+      timer = setTimeout(cutOff, SILENCE_MS)
       for (const event of parser.push(value)) {
         seen.last = event.id ?? seen.last
         onChange(JSON.parse(event.data) as Change)
@@ -99,5 +102,6 @@ async function follow(
     throw error
   } finally {
     clearTimeout(timer)
+    window.removeEventListener('offline', cutOff)
   }
 }

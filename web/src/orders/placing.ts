@@ -8,7 +8,7 @@
 import { type Credential, call, type Schemas } from '../api/client'
 import { type Operation, newKey, type Patience, readOperation, settle } from '../api/commands'
 import { ProblemError } from '../api/problem'
-import { alone, keep, kept } from '../kept'
+import { alone, isRecord, keep, kept } from '../kept'
 
 export type NewOrder = Schemas['NewOrder']
 export type Order = Schemas['OrderView']
@@ -25,7 +25,7 @@ const TOKENS_MAX = 50
 
 /** The order whose outcome is not known, if there is one. */
 export function pendingOrder(): Note | undefined {
-  return kept<Note>(NAME)
+  return kept<Note>(NAME, (value) => typeof value.key === 'string' && isRecord(value.body))
 }
 
 /** Writes down what is about to be sent. A note that stands already is kept: its outcome comes first. */
@@ -70,9 +70,13 @@ const HTTP: Sender = {
   },
 }
 
+function tokens(): [string, string][] {
+  return kept<[string, string][]>(TOKENS, (value) => Array.isArray(value) && value.every(Array.isArray)) ?? []
+}
+
 /** What opens an order that was placed in this browser. */
 export function orderToken(id: string): string | undefined {
-  return tokenInLink(id) ?? kept<[string, string][]>(TOKENS)?.find(([each]) => each === id)?.[1]
+  return tokenInLink(id) ?? tokens().find(([each]) => each === id)?.[1]
 }
 
 /** A guest's mail links to the order with its token behind the #: it is kept, and leaves the address. */
@@ -85,7 +89,7 @@ function tokenInLink(id: string): string | undefined {
 }
 
 function rememberToken(id: string, token: string): void {
-  const others = (kept<[string, string][]>(TOKENS) ?? []).filter(([each]) => each !== id)
+  const others = tokens().filter(([each]) => each !== id)
   keep(TOKENS, [[id, token], ...others].slice(0, TOKENS_MAX))
 }
 

@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
 import { Fragment, type ReactNode } from 'react'
-import { type Book, book as bookQuery, shelf } from '../api/catalog'
+import { authorsOf, type Book, book as bookQuery, shelf } from '../api/catalog'
 import { ProblemError } from '../api/problem'
 import { addToCart, useCart } from '../cart/store'
-import { htmlLang, languageName, money, number, t } from '../i18n'
+import { formatName, htmlLang, languageName, money, number, t } from '../i18n'
 import { BookCard, Cover } from '../ui/books'
 import { Failed, Heading, Status, usePage } from '../ui/page'
 import { Missing } from '../ui/missing'
@@ -19,7 +19,8 @@ export function BookPage(): ReactNode {
 
 function Shown({ book }: { book: Book }): ReactNode {
   const subject = book.subjects[0]
-  usePage(book.title, `/books/${book.isbn}`)
+  const authors = authorsOf(book).join(', ')
+  usePage(authors ? t('book.by', { title: book.title, authors }) : book.title, `/books/${book.isbn}`)
   return (
     <>
       <article className="book">
@@ -107,7 +108,7 @@ function Details({ book }: { book: Book }): ReactNode {
     [t('book.publisher'), book.publisher],
     [t('book.pages'), book.pages && number(book.pages)],
     [t('book.language'), book.language && languageName(book.language)],
-    [t('book.format'), book.format],
+    [t('book.format'), book.format && formatName(book.format)],
     [t('book.subjects'), book.subjects.length > 0 && <Subjects book={book} />],
   ]
   return (

@@ -10,6 +10,7 @@ export function CartPage(): ReactNode {
   usePage(t('cart.title'), null)
   const cart = useCart()
   useEffect(() => void refreshCart(), [])
+  useEffect(() => void import('./checkout'), [])
   if (cart.lines.length === 0) {
     return (
       <div className="narrow">
@@ -35,6 +36,7 @@ export function CartPage(): ReactNode {
         <p className="sum">
           <span>{t('cart.total')}</span> <strong>{cart.total && money(cart.total)}</strong>
         </p>
+        <p className="quiet cart__shipping">{t('cart.shipping')}</p>
         <p className="quiet" aria-hidden="true">
           {cart.pending ? t('cart.saving') : t('cart.saved')}
         </p>

@@ -1,12 +1,13 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
-import { type FormEvent, type ReactNode, useRef, useState } from 'react'
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react'
 import { call, type Schemas } from '../api/client'
 import { useCart } from '../cart/store'
 import { money, t, textsOf } from '../i18n'
 import { checkoutEn } from '../messages/checkout.en'
 import { type Form, usePlacing } from '../orders/use-placing'
 import { useSession } from '../session/use'
+import { Cover } from '../ui/books'
 import { addressIn, AddressFields, AddressText } from '../ui/address'
 import { Choice, Field, focusFirstError, textsIn } from '../ui/fields'
 import { Heading, usePage } from '../ui/page'
@@ -31,7 +32,12 @@ export function CheckoutPage(): ReactNode {
   const placing = usePlacing((order) => void navigate({ to: '/orders/$id', params: { id: order.id }, replace: true }))
   const { problem } = placing
   const errors = problem ? fieldErrors(problem.problem.errors ?? []) : {}
-  if (problem && Object.keys(errors).length > 0) focusFirstError(form.current)
+  // The page that shows the order is here before the order is: a connection may be lost in between.
+  useEffect(() => void import('./order'), [])
+  // Once for each refusal: whoever mends the second field first is left there.
+  useEffect(() => {
+    if (problem?.problem.errors?.length) focusFirstError(form.current)
+  }, [problem])
 
   function send(expected?: Schemas['Money']): void {
     if (form.current) placing.send(filledIn(form.current, addresses.data?.items ?? []), expected)
@@ -89,8 +95,11 @@ export function CheckoutPage(): ReactNode {
           <ul>
             {cart.lines.map((line) => (
               <li key={line.isbn}>
-                <span>
-                  {line.quantity} × {line.title}
+                <span className="mini">
+                  <Cover isbn={line.isbn} title={line.title} silent />
+                  <span>
+                    {line.quantity} × {line.title}
+                  </span>
                 </span>
                 <span>{money(line.total)}</span>
               </li>
@@ -110,7 +119,7 @@ export function CheckoutPage(): ReactNode {
               <dd>{total && money(total)}</dd>
             </div>
           </dl>
-          <button type="submit" className="button button--wide" disabled={placing.busy || nothing}>
+          <button type="submit" className="button button--wide" disabled={placing.busy || nothing || !chosen}>
             {placing.busy ? t('form.wait') : c('checkout.place', { total: total ? money(total) : '' })}
           </button>
         </aside>

@@ -4,11 +4,13 @@ import type { ReactNode } from 'react'
 import { SHELVES, shelf, subjects, type BookList } from '../api/catalog'
 import type { Schemas } from '../api/client'
 import { number, t } from '../i18n'
-import { BookCard } from '../ui/books'
+import { BookCard, Cover } from '../ui/books'
 import { Failed, Heading, usePage } from '../ui/page'
 
+const FAN = 3 // as in app/routes/shop/body.py
+
 export function Home(): ReactNode {
-  usePage(t('shop.name'), '/')
+  usePage(null, '/')
   const all = useQuery(subjects)
   const items = all.data?.items.slice(0, SHELVES) ?? []
   const shelves = useQueries({ queries: items.map((subject) => shelf(subject.value)) })
@@ -16,8 +18,17 @@ export function Home(): ReactNode {
   return (
     <>
       <div className="hero">
-        <Heading>{t('shop.claim')}</Heading>
-        <p>{t('shop.lead')}</p>
+        <div className="hero__text">
+          <Heading>{t('shop.claim')}</Heading>
+          <p>{t('shop.lead')}</p>
+        </div>
+        <div className="hero__fan">
+          {shelves.slice(1, 1 + FAN).flatMap((each) => each.data?.items[0] ?? []).map((book) => (
+            <Link key={book.isbn} to="/books/$isbn" params={{ isbn: book.isbn }}>
+              <Cover isbn={book.isbn} title={book.title} />
+            </Link>
+          ))}
+        </div>
       </div>
       {items.map((subject, index) => (
         <Shelf key={subject.value} subject={subject} list={shelves[index]?.data} eager={index === 0} />

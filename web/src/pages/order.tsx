@@ -10,6 +10,7 @@ import { type Change, type Sight, watchOrder } from '../orders/events'
 import { type Order, orderCredential } from '../orders/placing'
 import { useSession } from '../session/use'
 import { AddressText } from '../ui/address'
+import { Cover } from '../ui/books'
 import { Failed, Heading, Status, usePage } from '../ui/page'
 import { Missing } from '../ui/missing'
 
@@ -142,11 +143,14 @@ function Lines({ order }: { order: Order }): ReactNode {
       <ul>
         {order.lines.map((line) => (
           <li key={line.isbn}>
-            <span>
-              <Link to="/books/$isbn" params={{ isbn: line.isbn }}>
-                {line.title}
-              </Link>
-              <span className="quiet"> {c('order.copies', { n: line.quantity, price: money(line.unit_price) })}</span>
+            <span className="mini">
+              <Cover isbn={line.isbn} title={line.title} silent />
+              <span>
+                <Link to="/books/$isbn" params={{ isbn: line.isbn }}>
+                  {line.title}
+                </Link>
+                <span className="quiet"> {c('order.copies', { n: line.quantity, price: money(line.unit_price) })}</span>
+              </span>
             </span>
             <span>{money(line.total)}</span>
           </li>

@@ -2,7 +2,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useEffect, useState } from 'react'
 import { type BookList, found, type Search, SORTS } from '../api/catalog'
-import { languageName, minorDigits, minorUnits, money, number, t } from '../i18n'
+import { formatName, languageName, minorDigits, minorUnits, money, number, t } from '../i18n'
 import { BookCard } from '../ui/books'
 import { textsIn } from '../ui/fields'
 import { Failed, Heading, Status, usePage } from '../ui/page'
@@ -83,6 +83,7 @@ type Name = (typeof FACETS)[number]
 function label(name: Name, value: string | boolean, facets: Facets | undefined): string {
   if (name === 'available') return t(`available.${String(value) as 'true' | 'false'}`)
   if (name === 'language') return languageName(String(value))
+  if (name === 'format') return formatName(String(value))
   return facets?.[name].find((each) => each.value === value)?.name ?? String(value)
 }
 

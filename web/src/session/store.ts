@@ -13,7 +13,13 @@ export type Session = { tokens: Tokens; user: Schemas['UserView'] } | null
 const NAME = 'quire.session'
 const EARLY_MS = 30_000
 
-let session: Session = kept<Session>(NAME) ?? null
+type Standing = NonNullable<Session>
+
+function fits({ tokens, user }: Partial<Standing>): boolean {
+  return typeof tokens?.access === 'string' && typeof tokens.refresh === 'string' && Array.isArray(user?.roles)
+}
+
+let session: Session = kept<Standing>(NAME, fits) ?? null
 const listeners = new Set<() => void>()
 
 const tell = channel<Session>(NAME, (told) => {
@@ -50,7 +56,7 @@ export function tokensOf(view: Schemas['TokenView'], now = Date.now()): Tokens {
 export async function refreshed(): Promise<boolean> {
   const before = session?.tokens.refresh
   return alone('quire.refresh', async () => {
-    const now = kept<Session>(NAME) ?? session
+    const now = kept<Standing>(NAME, fits) ?? session
     if (!now) return false
     if (now.tokens.refresh !== before && now.tokens.expiresAt > Date.now() + EARLY_MS) {
       session = now // another tab was faster

@@ -1,9 +1,10 @@
 /** What is round every page: the way in, the search, the cart, and what stands between shopper and shop. */
 
-import { Link, Outlet } from '@tanstack/react-router'
+import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { type ReactNode, useSyncExternalStore } from 'react'
 import { refreshCart, useCart, useCartState, dismissNotice } from '../cart/store'
 import { reason, t } from '../i18n'
+import { pendingOrder } from '../orders/placing'
 import { useSession } from '../session/use'
 import { SearchField } from './search'
 
@@ -78,6 +79,19 @@ function useOnline(): boolean {
   )
 }
 
+/** An order whose outcome nobody waited for: the checkout finds it. */
+function Unsettled(): ReactNode {
+  const here = useLocation({ select: ({ pathname }) => pathname })
+  const session = useSession()
+  const note = here === '/checkout' ? undefined : pendingOrder()
+  if (!note || note.userId !== (session?.user.id ?? note.userId)) return null
+  return (
+    <p className="trouble">
+      {t('trouble.unsettled')} <Link to="/checkout">{t('trouble.findOut')}</Link>
+    </p>
+  )
+}
+
 /** What went wrong with the cart, wherever the shopper is. */
 function Troubles(): ReactNode {
   const { notices, trouble } = useCartState()
@@ -93,6 +107,7 @@ function Troubles(): ReactNode {
           </button>
         )}
       </p>
+      <Unsettled />
       <div role="alert">
         {notices.map((notice) => (
           <p className="trouble trouble--no" key={notice.id}>

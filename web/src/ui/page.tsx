@@ -9,10 +9,13 @@ export function navigated(): void {
   navigations += 1
 }
 
-/** Sets the document's title and canonical link. `canonical` is a path; null for a page that is no search engine's. */
-export function usePage(title: string, canonical: string | null): void {
+/**
+ * Sets the document's title and canonical link. `title` null is the shop's own; `canonical` is a path, null for a page
+ * that is no search engine's.
+ */
+export function usePage(title: string | null, canonical: string | null): void {
   useEffect(() => {
-    document.title = title === t('shop.name') ? `${title}, a bookshop` : `${title} · ${t('shop.name')}`
+    document.title = title === null ? t('shop.title') : t('shop.titleOf', { title })
     document.querySelector('link[rel=canonical]')?.remove()
     if (canonical === null) return
     const link = document.createElement('link')
