@@ -5,7 +5,6 @@ Without Chromium or Node these tests are skipped and say why; where `CI` is set 
 
 import os
 import secrets
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from pymongo import AsyncMongoClient
 from app.security.accounts import create_user
 from documents.accounts import Role
 from ops import up
+from ops.bench.first_paint import CHROMIUM, CHROMIUM_ARGUMENTS
 from ops.demo.shop import Shop
 from ops.instance import Instance
 from ops.servers import Mongod, ServerMissing
@@ -27,16 +27,8 @@ from ops.settings import Settings
 from tests.conftest import missing
 from tests.web.visit import Visit
 
-WEB = Path(__file__).resolve().parents[2] / "web"
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = (
-    "--no-sandbox",  # as root there is none
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+ROOT = Path(__file__).resolve().parents[2]
+WEB = ROOT / "web"
 PASSWORD = "a quiet afternoon"
 # Answers that a journey brings about on purpose; Chromium reports each as an error of the console.
 EXPECTED = ("Failed to load resource",)
@@ -45,22 +37,21 @@ NewVisit = Callable[..., Awaitable[Visit]]
 
 
 @pytest.fixture(scope="session")
-def built_shop() -> Path:
+def node() -> dict[str, str]:
+    """The environment of a command that needs Node or npm: this machine's, or the one that Quire installs for itself."""
+    found = subprocess.run(["ops/install/node.sh"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if found.returncode != 0:
+        missing(ServerMissing("the shop's tests need Node 20.19 or newer with npm, or its wheel"))
+    return os.environ | {"PATH": f"{found.stdout.strip()}:{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="session")
+def built_shop(node: dict[str, str]) -> Path:
     """web/dist, built if it is missing or older than what it is made from."""
-    npm = shutil.which("npm")
-    if npm is None:
-        missing(
-            ServerMissing("the shop's tests need Node 20.19 or newer with npm (apt-get install nodejs npm)")
-        )
-    page = WEB / "dist" / "index.html"
-    made_from = [path for folder in ("src", "public") for path in (WEB / folder).rglob("*") if path.is_file()]
-    made_from += [WEB / "index.html", WEB / "package-lock.json", WEB / "vite.config.ts"]
-    newest = max(path.stat().st_mtime for path in made_from)
-    if not page.exists() or page.stat().st_mtime < newest:
-        if not (WEB / "node_modules" / "vite").exists():
-            subprocess.run([npm, "ci"], cwd=WEB, check=True)
-        subprocess.run([npm, "run", "build"], cwd=WEB, check=True)
-    return page.parent
+    made = subprocess.run(["make", "--silent", "shop"], cwd=ROOT, env=node, check=False)
+    if made.returncode != 0:
+        missing(ServerMissing("the shop's tests need the built shop, and `make shop` fails"))
+    return WEB / "dist"
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +64,7 @@ async def browser(built_shop: Path) -> AsyncIterator[Browser]:
             )
         )
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS))
         yield chromium
         await chromium.close()
 
@@ -166,10 +157,3 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser's tests take minutes and a built shop: `make shop-test` runs them."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.long)

@@ -2,12 +2,14 @@
 
 import re
 import secrets
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Request, Route, expect
 
 from ops.demo.shop import Shop
 from tests.web.conftest import NewVisit
+from tests.web.looks import looked_at
 from tests.web.visit import PASSWORD, a_title, answer_lost, at_price, keys_of, with_stock
 
 pytestmark = pytest.mark.usefixtures("clerk")
@@ -127,7 +129,7 @@ async def test_shopper_buys(visit: NewVisit, shop: Shop) -> None:
     await expect(reader.page.get_by_role("link", name=book["title"])).to_be_visible()
 
 
-async def test_declined_card(visit: NewVisit, shop: Shop) -> None:
+async def test_declined_card(visit: NewVisit, shop: Shop, pictures: Path) -> None:
     """A declined card ends in a cancelled order that says so, and the copies come back."""
     guest = await visit()
     book = await a_title(shop, "dracula")
@@ -137,9 +139,10 @@ async def test_declined_card(visit: NewVisit, shop: Shop) -> None:
     await guest.place()
     await expect(guest.heading("Cancelled")).to_be_visible()
     await expect(guest.page.get_by_text("Your bank declined the payment")).to_be_visible()
+    await looked_at(guest, "order-declined", pictures)
 
 
-async def test_price_rise(visit: NewVisit, shop: Shop, staff: Shop) -> None:
+async def test_price_rise(visit: NewVisit, shop: Shop, staff: Shop, pictures: Path) -> None:
     """A price that rose is asked about before anything is ordered, and the order is for what was agreed."""
     guest = await visit()
     book = await a_title(shop, "walden")
@@ -150,6 +153,7 @@ async def test_price_rise(visit: NewVisit, shop: Shop, staff: Shop) -> None:
     await guest.place()
     await expect(guest.page.get_by_role("heading", name="The price went up")).to_be_visible()
     assert "/checkout" in guest.page.url
+    await looked_at(guest, "checkout-price", pictures)
     agree = guest.page.get_by_role("button", name=re.compile("^Order for"))
     agreed = await agree.inner_text()
     await agree.click()
@@ -159,7 +163,7 @@ async def test_price_rise(visit: NewVisit, shop: Shop, staff: Shop) -> None:
     assert f"{total // 100}.{total % 100:02}" in agreed
 
 
-async def test_sold_out(visit: NewVisit, shop: Shop, staff: Shop) -> None:
+async def test_sold_out(visit: NewVisit, shop: Shop, staff: Shop, pictures: Path) -> None:
     """An order for more copies than are left names the title and how many; taking those goes through."""
     guest = await visit()
     book = await a_title(shop, "kidnapped")
@@ -170,6 +174,7 @@ async def test_sold_out(visit: NewVisit, shop: Shop, staff: Shop) -> None:
     await guest.place()
     await expect(guest.page.get_by_role("heading", name="Not enough copies are left")).to_be_visible()
     await expect(guest.page.get_by_text(f"{book['title']}: 1 copy is left")).to_be_visible()
+    await looked_at(guest, "checkout-sold-out", pictures)
     await guest.press("Take 1")
     await guest.saved()
     await guest.place()
@@ -225,7 +230,38 @@ async def test_browser_closed_during_order(visit: NewVisit, shop: Shop, staff: S
     await expect(guest.page.get_by_text("so it is placed once at most")).to_be_visible()
     again = await visit(storage_state=await guest.context.storage_state())
     await guest.context.close()
-    await again.goto("/checkout")
+    await again.goto("/")
+    await expect(again.page.get_by_text("You left while an order was being placed")).to_be_visible()
+    await again.follow("Find out")
     order_id = await again.order_id()
     orders = (await staff.call("GET", f"/admin/orders?email={email}"))["items"]
     assert [order["id"] for order in orders] == [order_id]
+
+
+async def test_order_page_resumes(visit: NewVisit, shop: Shop, staff: Shop) -> None:
+    """An order's page that loses its connection says so, and once it is back shows what happened meanwhile."""
+    guest = await visit()
+    book = await a_title(shop, "dracula")
+    await guest.put_in_cart(book["isbn"])
+    await guest.goto("/checkout")
+    await guest.fill_in(email=somebody())
+    await guest.place()
+    order_id = await guest.order_id()
+    await expect(guest.heading("Paid, and being packed")).to_be_visible()
+    await expect(guest.page.get_by_text("Live", exact=True)).to_be_visible()
+    resumed: list[str | None] = []
+
+    async def cut(route: Route) -> None:
+        resumed.append(route.request.headers.get("last-event-id"))
+        await (route.abort("connectionreset") if len(resumed) < 3 else route.continue_())
+
+    await guest.page.route("**/events", cut)
+    await guest.context.set_offline(True)
+    await expect(guest.page.get_by_text("Reconnecting…")).to_be_visible()
+    parcel = {"carrier": "Parcel Post", "tracking_number": "PP-2"}
+    await staff.command("POST", f"/orders/{order_id}/shipments", parcel)
+    await guest.context.set_offline(False)
+    await expect(guest.heading("On its way")).to_be_visible()
+    await expect(guest.page.get_by_text("Live", exact=True)).to_be_visible()
+    assert len(resumed) >= 3
+    assert set(resumed) == {resumed[0]} != {None}

@@ -1,5 +1,6 @@
 """The cart: at once in the browser, then in the shop; across tabs, restarts and sign-ins."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -39,19 +40,17 @@ async def test_shown_at_once(visit: NewVisit, shop: Shop) -> None:
     """A change is shown before the shop has answered."""
     guest = await visit()
     book = await a_title(shop, "walden")
-    held: list[Route] = []
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
 
     def hold(route: Route) -> None:
-        held.append(route)
+        held.set_result(route)
 
     await guest.page.route("**/items/*", hold)
     await guest.goto(f"/books/{book['isbn']}")
     await guest.press("Add to cart")
     await expect(guest.page.get_by_role("link", name="Cart, 1 book")).to_be_visible()
     await expect(guest.page.get_by_text("1 in your cart").first).to_be_visible()
-    while not held:
-        await guest.page.wait_for_event("request")
-    await held[0].continue_()
+    await (await held).continue_()
     await guest.saved()
     assert await in_the_shop(shop, guest) == {book["isbn"]: 1}
 
@@ -79,7 +78,7 @@ async def test_two_tabs(visit: NewVisit, shop: Shop) -> None:
     await guest.put_in_cart(book["isbn"])
     await guest.goto("/cart")
     other = await guest.context.new_page()
-    await other.goto("/cart")
+    await Visit(guest.context, other).goto("/cart")
 
     def copies(page: Page) -> Any:
         return page.get_by_label(f"Copies of {book['title']}")
@@ -101,7 +100,7 @@ async def test_two_new_tabs(visit: NewVisit, shop: Shop) -> None:
     other = await guest.context.new_page()
     books = [await a_title(shop, q) for q in ("candide", "emma")]
     for page, book in zip((guest.page, other), books, strict=True):
-        await page.goto(f"/books/{book['isbn']}")
+        await Visit(guest.context, page).goto(f"/books/{book['isbn']}")
     for page in (guest.page, other):
         await page.bring_to_front()
         await page.get_by_role("button", name="Add to cart").click()
@@ -153,7 +152,7 @@ async def test_merges_on_sign_in(visit: NewVisit, shop: Shop) -> None:
     await guest.put_in_cart(first["isbn"], 2)
     await guest.put_in_cart(second["isbn"])
     other = await guest.context.new_page()
-    await other.goto("/cart")
+    await Visit(guest.context, other).goto("/cart")
     await guest.page.bring_to_front()
     await guest.sign_in(email, "/cart")
     for page in (guest.page, other):

@@ -145,18 +145,18 @@ async def test_without_a_build(
     """Where the shop was not built, the first page says how to get it, and the API is as ever."""
     monkeypatch.setattr(build, "FOLDER", tmp_path)
     answer = await http.get("/", headers=BROWSER)
-    assert "npm --prefix web run build" in answer.text
+    assert "make shop" in answer.text
     assert (await http.get("/v1/books?limit=1")).status_code == 200
     assert "links" in (await http.get("/")).json()
 
 
-async def test_client_fits_the_api(http: httpx.AsyncClient, built_shop: Path, tmp_path: Path) -> None:
+async def test_client_fits_the_api(http: httpx.AsyncClient, node: dict[str, str], tmp_path: Path) -> None:
     """The API client in web/ is what the running app's OpenAPI document makes."""
     document = tmp_path / "openapi.json"
     document.write_bytes((await http.get("/docs/openapi.json")).content)
     checking = ["node", "scripts/client.mjs", str(document), "--check"]
     made = await asyncio.to_thread(
-        subprocess.run, checking, cwd=WEB, capture_output=True, text=True, check=False
+        subprocess.run, checking, cwd=WEB, env=node, capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stderr
 
@@ -169,7 +169,7 @@ def test_lock_names_no_registry() -> None:
     assert [name for name, each in packages.items() if name and "integrity" not in each] == []
 
 
-def test_logic(built_shop: Path) -> None:
+def test_logic(node: dict[str, str]) -> None:
     """Vitest: the cart's queue, commands and their keys, orders, event streams, money."""
-    made = subprocess.run(["npm", "test"], cwd=WEB, capture_output=True, text=True, check=False)
+    made = subprocess.run(["npm", "test"], cwd=WEB, env=node, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stdout[-4000:] + made.stderr[-2000:]

@@ -1,8 +1,10 @@
 """The pages for staff: orders on their way, stock, an import with its report, dead letters."""
 
+import re
 import secrets
+from pathlib import Path
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from broker.publish import Publisher
 from ops import up
@@ -10,11 +12,12 @@ from ops.demo.shop import Shop
 from ops.instance import Instance
 from tests.app.test_dead import put
 from tests.web.conftest import PASSWORD, NewVisit
+from tests.web.looks import looked_at
 from tests.web.test_buying import somebody
 from tests.web.visit import a_title
 
 
-async def test_order_on_its_way(visit: NewVisit, shop: Shop, clerk: str) -> None:
+async def test_order_on_its_way(visit: NewVisit, shop: Shop, clerk: str, pictures: Path) -> None:
     """Staff finds an order, hands it to a carrier and records its delivery; its shopper sees both happen."""
     guest, desk = await visit(), await visit()
     book = await a_title(shop, "emma")
@@ -30,6 +33,7 @@ async def test_order_on_its_way(visit: NewVisit, shop: Shop, clerk: str) -> None
     await desk.follow(email)
     await desk.page.get_by_label("Carrier").fill("Parcel Post")
     await desk.page.get_by_label("Tracking number").fill("PP-7")
+    await looked_at(desk, "staff-order", pictures)
     await desk.press("It has left")
     await expect(guest.heading("On its way")).to_be_visible()
     await desk.press("It was delivered")
@@ -49,7 +53,7 @@ async def test_stock(visit: NewVisit, shop: Shop, staff: Shop, clerk: str) -> No
     assert (await staff.stock(book["isbn"]))["on_hand"] == 77
 
 
-async def test_import(visit: NewVisit, clerk: str) -> None:
+async def test_import(visit: NewVisit, clerk: str, pictures: Path) -> None:
     """An import shows its progress to its end, and names each row that was not taken."""
     desk = await visit()
     await desk.sign_in(clerk, "/staff/import")
@@ -61,6 +65,7 @@ async def test_import(visit: NewVisit, clerk: str) -> None:
     await desk.page.get_by_role("main").get_by_role("button", name="Import").click()
     await expect(desk.page.get_by_text("Finished: 1 rows")).to_be_visible()
     await expect(desk.page.get_by_text("Line 3:")).to_be_visible()
+    await looked_at(desk, "staff-import-report", pictures)
     await desk.goto("/books/9780141439518")
     await expect(desk.page.get_by_text("€9.99")).to_be_visible()
 
@@ -77,7 +82,9 @@ async def test_pages_are_for_staff(visit: NewVisit, shop: Shop) -> None:
     await expect(reader.heading("This page is for staff")).to_be_visible()
 
 
-async def test_dead_letter(visit: NewVisit, instance: Instance, brokers: list[up.Broker], clerk: str) -> None:
+async def test_dead_letter(
+    visit: NewVisit, instance: Instance, brokers: list[up.Broker], clerk: str, pictures: Path
+) -> None:
     """Staff sees why a message could not be processed, looks at it whole, and sends it round again: it is gone."""
     publisher = Publisher(brokers[0].endpoint, name="test")
     await publisher.start()
@@ -87,10 +94,42 @@ async def test_dead_letter(visit: NewVisit, instance: Instance, brokers: list[up
     await desk.sign_in(clerk, "/staff/dead")
     await expect(desk.page.get_by_role("heading", name="AddItem carts")).to_be_visible()
     await expect(desk.page.get_by_text("RuntimeError: stranded")).to_be_visible()
+    await expect(desk.page.get_by_role("link", name=re.compile("RabbitMQ"))).to_have_count(0)
+    await looked_at(desk, "staff-dead", pictures)
     await desk.page.get_by_role("link", name="Look at").click()
     await expect(desk.page.get_by_text('"cart_id": "cart-stranded"')).to_be_visible()
+    await looked_at(desk, "staff-letter", pictures)
     await expect(desk.page.get_by_text("ready to be replayed")).to_be_visible()
     await desk.press("Replay")
     await expect(desk.page.get_by_text("1 letter sent round again.")).to_be_visible()
     await desk.goto("/staff/dead")
     await expect(desk.page.get_by_text("Nothing: every message was processed.")).to_be_visible()
+
+
+async def test_console(visit: NewVisit, instance: Instance, brokers: list[up.Broker], clerk: str) -> None:
+    """Where the API names a management console, dead letters link to their queue there, in a tab of its own."""
+    publisher = Publisher(brokers[0].endpoint, name="test")
+    await publisher.start()
+    await put(publisher, "linked", minutes_ago=3, group="orders")
+    await publisher.close()
+    page = "http://console.test/#/queues/quire/orders.dead"
+
+    async def with_console(route: Route) -> None:
+        answer = await route.fetch()
+        told = await answer.json()
+        for each in told.get("causes", []) + told.get("items", []):
+            assert each["console"] is None  # the embedded broker has none
+            each["console"] = page
+        await route.fulfill(response=answer, json=told)
+
+    desk = await visit()
+    await desk.page.route("**/v1/admin/dead**", with_console)
+    await desk.sign_in(clerk, "/staff/dead")
+    link = desk.page.get_by_role("link", name="The queue orders.dead in RabbitMQ")
+    await expect(link).to_have_attribute("href", page)
+    await expect(link).to_have_attribute("target", "_blank")
+    await desk.page.get_by_role("listitem").filter(has=link).get_by_role("link", name="Look at").click()
+    await expect(link).to_have_attribute("href", page)
+    await desk.page.unroute("**/v1/admin/dead**")
+    await desk.press("Replay")
+    await expect(desk.page.get_by_text("1 letter sent round again.")).to_be_visible()

@@ -25,8 +25,9 @@ class Visit:
     page: Page
 
     async def goto(self, path: str) -> None:
-        """Opens a page by its address."""
+        """Opens a page by its address, and waits until the shop's script has it."""
         await self.page.goto(path)
+        await expect(self.page.get_by_role("combobox", name="Search books")).to_be_visible()
 
     def heading(self, name: str | re.Pattern[str]) -> Locator:
         """The page's heading."""
