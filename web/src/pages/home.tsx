@@ -1,13 +1,18 @@
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
-import { SHELVES, shelf, subjects, type BookList } from '../api/catalog'
+import { type Book, type BookList, SHELVES, shelf, subjects } from '../api/catalog'
 import type { Schemas } from '../api/client'
 import { number, t } from '../i18n'
 import { BookCard, Cover } from '../ui/books'
 import { Failed, Heading, usePage } from '../ui/page'
 
 const FAN = 3 // as in app/routes/shop/body.py
+
+/** A shelf's book for the fan: one in the shop's own language, if there is one. */
+function inFront(books: Book[]): Book | undefined {
+  return books.find((book) => book.language === 'eng') ?? books[0]
+}
 
 export function Home(): ReactNode {
   usePage(null, '/')
@@ -23,7 +28,7 @@ export function Home(): ReactNode {
           <p>{t('shop.lead')}</p>
         </div>
         <div className="hero__fan">
-          {shelves.slice(1, 1 + FAN).flatMap((each) => each.data?.items[0] ?? []).map((book) => (
+          {shelves.slice(1, 1 + FAN).flatMap((each) => inFront(each.data?.items ?? []) ?? []).map((book) => (
             <Link key={book.isbn} to="/books/$isbn" params={{ isbn: book.isbn }}>
               <Cover isbn={book.isbn} title={book.title} />
             </Link>

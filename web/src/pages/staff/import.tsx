@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { type FormEvent, type ReactNode, useState } from 'react'
 import { call, type Schemas, send, urlOf } from '../../api/client'
 import { insist, newKey } from '../../api/commands'
-import { reason, textsOf } from '../../i18n'
+import { number, reason, textsOf } from '../../i18n'
 import { staffEn } from '../../messages/staff.en'
 import { Field, textsIn } from '../../ui/fields'
 import { Heading, usePage } from '../../ui/page'
@@ -72,7 +72,7 @@ function Progress({ id }: { id: string }): ReactNode {
   const finished = data?.status === 'finished'
   const report = useQuery({ queryKey: ['import report', id], queryFn: read(true), enabled: finished })
   if (!data) return null
-  const text = finished ? s('import.finished', { rows: data.rows }) : s('import.running', { done: data.done, rows: data.rows })
+  const text = finished ? s('import.finished', { n: data.rows }) : s('import.running', { done: data.done, rows: data.rows })
   return (
     <section className="progress" aria-label={data.filename}>
       <h2>{data.filename}</h2>
@@ -82,12 +82,12 @@ function Progress({ id }: { id: string }): ReactNode {
         {COUNTS.map((name) => (
           <div key={name}>
             <dt>{s(`import.${name}`)}</dt>
-            <dd>{data[name].toLocaleString()}</dd>
+            <dd>{number(data[name])}</dd>
           </div>
         ))}
         <div>
           <dt>{s('import.skipped')}</dt>
-          <dd>{data.skipped_count.toLocaleString()}</dd>
+          <dd>{number(data.skipped_count)}</dd>
         </div>
       </dl>
       {report.data && <Report view={report.data} />}
