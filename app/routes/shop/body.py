@@ -46,7 +46,8 @@ def home_body(say: Texts, shelves: list[tuple[SubjectCount, list[BookView]]]) ->
         f'<a href="/books/{book.isbn}"><img class="cover" src="{book.cover_url}" '
         f'alt="{escape(say("book.cover", title=book.title))}" {COVER} loading="lazy"></a>'
         for _, books in shelves[1 : 1 + FAN]
-        for book in sorted(books, key=lambda each: each.language != "eng")[:1]  # one in the shop's own language
+        # One in the shop's own language, if there is one.
+        for book in sorted(books, key=lambda each: each.language != "eng")[:1]
     )
     hero = (
         f'<div class="hero"><div class="hero__text"><h1>{escape(say("shop.claim"))}</h1>'

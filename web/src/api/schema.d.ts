@@ -699,6 +699,26 @@ export interface components {
             name: string;
             postal_code: string;
         };
+        /** BookInput */
+        BookInput: {
+            /** @default [] */
+            contributors: (components["schemas"]["ContributorRecord"] | unknown)[];
+            description?: string | null;
+            /** @default true */
+            for_sale: boolean;
+            format?: string | null;
+            language?: string | null;
+            pages?: number | null;
+            price?: components["schemas"]["PriceRecord"] | null;
+            publisher?: string | null;
+            ratings_count?: number | null;
+            stock?: number | null;
+            /** @default [] */
+            subjects: (components["schemas"]["SubjectRecord"] | unknown)[];
+            subtitle?: string | null;
+            title: string;
+            year?: number | null;
+        };
         /** BookList */
         BookList: {
             facets: components["schemas"]["Facets"];
@@ -718,26 +738,6 @@ export interface components {
             result?: components["schemas"]["BookView"] | null;
             /** @enum {string} */
             status: "pending" | "succeeded" | "rejected" | "failed";
-        };
-        /** BookRecord */
-        BookRecord: {
-            /** @default [] */
-            contributors: (components["schemas"]["ContributorRecord"] | unknown)[];
-            description?: string | null;
-            /** @default true */
-            for_sale: boolean;
-            format?: string | null;
-            language?: string | null;
-            pages?: number | null;
-            price?: components["schemas"]["PriceRecord"] | null;
-            publisher?: string | null;
-            ratings_count?: number | null;
-            stock?: number | null;
-            /** @default [] */
-            subjects: (components["schemas"]["SubjectRecord"] | unknown)[];
-            subtitle?: string | null;
-            title: string;
-            year?: number | null;
         };
         /** BookView */
         BookView: {
@@ -1991,7 +1991,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["BookRecord"];
+                "application/json": components["schemas"]["BookInput"];
             };
         };
         responses: {
