@@ -7,15 +7,18 @@ HEAD is answered here, for every GET there is: the same answer without its body 
 import asyncio
 import re
 import time
+from functools import cached_property
 from typing import Any, Final
 
 import structlog
 import uuid_utils
 from litestar import Litestar
 from litestar.enums import ScopeType
+from litestar.routes import HTTPRoute
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
 from app.limits import enter, refusal
+from app.problems import allowed
 from app.security.throttle import Allowance, Throttled
 
 CORRELATION_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
@@ -54,6 +57,8 @@ class EdgeApplication(Litestar):
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _dress(message, correlation_id, status, allowance)
+                if method == "OPTIONS":
+                    self._name_methods(message, http.get("path_template"))
             await send(message)  # type: ignore[arg-type]
 
         with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
@@ -67,6 +72,21 @@ class EdgeApplication(Litestar):
             finally:
                 route = http.get("path_template") or UNMATCHED
                 self.state.edge.metrics.answered(method, route, status, time.perf_counter() - started)
+
+    @cached_property
+    def _methods(self) -> dict[str, set[str]]:
+        """What each path knows, by its template: a path may have several routes, and Litestar answers from one."""
+        known: dict[str, set[str]] = {}
+        for route in self.routes:
+            if isinstance(route, HTTPRoute):
+                known.setdefault(route.path_format, set()).update(route.methods)
+        return known
+
+    def _name_methods(self, message: Any, path: str | None) -> None:
+        if path in self._methods:
+            methods = allowed(", ".join(self._methods[path])).encode()
+            others = [header for header in message["headers"] if header[0].lower() != b"allow"]
+            message["headers"] = [*others, (b"allow", methods)]
 
     async def _allowance(self, http: Any) -> Allowance | None:
         """What is left to this client where requests are limited. Raises `Throttled`."""

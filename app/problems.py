@@ -231,12 +231,12 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[d
         headers.setdefault("WWW-Authenticate", "Bearer")
     if isinstance(error, MethodNotAllowedException):
         headers = {
-            name: _allowed(value) if name.lower() == "allow" else value for name, value in headers.items()
+            name: allowed(value) if name.lower() == "allow" else value for name, value in headers.items()
         }
     return problem_response(request, status, code, _detail(request, error), headers)
 
 
-def _allowed(methods: str) -> str:
+def allowed(methods: str) -> str:
     """The methods of a resource, in one order; whatever answers GET answers HEAD (see app/outside.py)."""
     known = {each.strip() for each in methods.split(",")}
     return ", ".join(sorted(known | {"HEAD"} if "GET" in known else known))

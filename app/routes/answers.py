@@ -18,6 +18,7 @@ SENTENCES = {
     410: "No longer there",
     412: "The resource is at another revision",
     413: "The body is too large",
+    415: "The body's type is not understood",
     422: "Input that can never work: see `errors` or `code`",
     429: "Too many requests: see `Retry-After`",
     500: "The command could not be processed, and had no effect",

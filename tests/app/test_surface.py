@@ -88,6 +88,31 @@ async def test_openapi_commands(client: AsyncClient) -> None:
     assert [each["name"] for each in place["parameters"]].count("Idempotency-Key") == 1
 
 
+async def test_openapi_problems(client: AsyncClient) -> None:
+    """Every 4xx and 5xx that is documented is a problem; what can be decoded wrongly says so."""
+    found = await document(client)
+    operations = [each for item in found["paths"].values() for each in item.values()]
+    for operation in operations:
+        for status, response in operation["responses"].items():
+            if status >= "400":
+                assert list(response["content"]) == ["application/problem+json"], (operation, status)
+    for operation in operations:
+        if operation.get("parameters"):
+            assert "422" in operation["responses"], operation["operationId"]
+        if "application/json" in operation.get("requestBody", {}).get("content", {}):
+            assert {"400", "413", "415", "422"} <= set(operation["responses"]), operation["operationId"]
+
+
+async def test_options_name_every_method(edge: Edge) -> None:
+    """OPTIONS names what the document has for a path, and HEAD where there is GET."""
+    async with serving(edge) as client:
+        for path, item in (await document(client))["paths"].items():
+            methods = {each.upper() for each in item} | {"OPTIONS"}
+            methods |= {"HEAD"} if "GET" in methods else set()
+            response = await client.options(PARAMETER.sub("x", path))
+            assert set(response.headers["allow"].split(", ")) == methods, path
+
+
 async def test_docs_offline(client: AsyncClient) -> None:
     """The page of the documentation loads nothing from elsewhere, and everything that it names is there."""
     page = await client.get("/docs")
