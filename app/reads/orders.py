@@ -105,7 +105,7 @@ async def list_orders(
     orders = [Order.loaded(raw) async for raw in found]
     return OrderPage(
         items=[order_view(edge, order, with_token=with_token) for order in orders[:limit]],
-        next_cursor=page_after(orders[limit - 1].placed_at, orders[limit - 1].id)
+        next_cursor=page_after(orders[limit - 1].placed_at, orders[limit - 1].id, wanted)
         if len(orders) > limit
         else None,
     )

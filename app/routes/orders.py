@@ -96,7 +96,8 @@ class Orders(Controller):
     ) -> Response[OrderPage]:
         """Newest first, a page at a time."""
         owner = somebody(request).user_id
-        found = await list_orders(edge_of(request), {"owner": owner}, limit, cursor_of(page), with_token=True)
+        wanted = {"owner": owner}
+        found = await list_orders(edge_of(request), wanted, limit, cursor_of(page, wanted), with_token=True)
         return validated(request, found)
 
     @get("/{order_id:str}", operation_id="getOrder", summary="Read an order", responses=problems(401, 404))
@@ -186,7 +187,7 @@ class AdminOrders(Controller):
         """Newest first, a page at a time; without the tokens that open them."""
         asked = {"status": status.value if status else None, "owner": owner, "email": email}
         wanted = {name: value for name, value in asked.items() if value is not None}
-        return await list_orders(edge_of(request), wanted, limit, cursor_of(page), with_token=False)
+        return await list_orders(edge_of(request), wanted, limit, cursor_of(page, wanted), with_token=False)
 
 
 async def _email(given: str | None, sender: Sender) -> str:
