@@ -44,6 +44,12 @@ async def test_guest_buys(visit: NewVisit, shop: Shop, staff: Shop) -> None:
     await expect(guest.heading("Delivered")).to_be_visible()
     await expect(guest.page.get_by_text("Complete", exact=True)).to_be_visible()
     assert (await staff.call("GET", f"/orders/{order_id}"))["email"] == email
+    # The mail's link opens it in another browser, and the token does not stay in the address.
+    [[_, token]] = await guest.page.evaluate("() => JSON.parse(localStorage.getItem('quire.orders'))")
+    elsewhere = await visit()
+    await elsewhere.goto(f"/orders/{order_id}#token={token}")
+    await expect(elsewhere.heading("Delivered")).to_be_visible()
+    assert token not in elsewhere.page.url
 
 
 async def test_keyboard_alone(visit: NewVisit, shop: Shop) -> None:
@@ -149,9 +155,12 @@ async def test_price_rise(visit: NewVisit, shop: Shop, staff: Shop, pictures: Pa
     await guest.put_in_cart(book["isbn"])
     await guest.goto("/checkout")
     await guest.fill_in(email=somebody())
-    await at_price(staff, book, book["price"]["amount"] + 250)
+    price = book["price"]["amount"]
+    await at_price(staff, book, price + 250)
     await guest.place()
     await expect(guest.page.get_by_role("heading", name="The price went up")).to_be_visible()
+    before, now = (f"€{amount // 100}.{amount % 100:02}" for amount in (price, price + 250))
+    await expect(guest.page.get_by_text(f"{book['title']}: {before}, now {now}")).to_be_visible()
     assert "/checkout" in guest.page.url
     await looked_at(guest, "checkout-price", pictures)
     agree = guest.page.get_by_role("button", name=re.compile("^Order for"))
@@ -159,7 +168,7 @@ async def test_price_rise(visit: NewVisit, shop: Shop, staff: Shop, pictures: Pa
     await agree.click()
     order_id = await guest.order_id()
     total = (await staff.call("GET", f"/orders/{order_id}"))["total"]["amount"]
-    assert total == book["price"]["amount"] + 250 + 390
+    assert total == price + 250 + 390
     assert f"{total // 100}.{total % 100:02}" in agreed
 
 

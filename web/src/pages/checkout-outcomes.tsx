@@ -87,7 +87,7 @@ function SoldOut({ problem, done }: { problem: ProblemError; done: () => void })
   )
 }
 
-type Risen = { isbn: string; title: string; old_price?: number; new_price?: number }
+type Risen = { isbn: string; title: string; unit_price: Schemas['Money']; was: Schemas['Money'] }
 
 function Rose({ problem, agree }: { problem: ProblemError; agree: (total: Schemas['Money']) => void }): ReactNode {
   const { expected_total: from, total: to } = problem.problem as unknown as Record<'expected_total' | 'total', Schemas['Money']>
@@ -98,7 +98,9 @@ function Rose({ problem, agree }: { problem: ProblemError; agree: (total: Schema
       <p>{c('checkout.roseLead', { from: money(from), to: money(to) })}</p>
       <ul>
         {titles.map((each) => (
-          <li key={each.isbn}>{each.title}</li>
+          <li key={each.isbn}>
+            {c('checkout.roseLine', { title: each.title, from: money(each.was), to: money(each.unit_price) })}
+          </li>
         ))}
       </ul>
       <p className="panel__row">
