@@ -38,6 +38,8 @@ async def test_order_on_its_way(visit: NewVisit, shop: Shop, clerk: str, picture
     await expect(guest.heading("On its way")).to_be_visible()
     await desk.press("It was delivered")
     await expect(guest.heading("Delivered")).to_be_visible()
+    await desk.goto("/staff/orders/o000")
+    await expect(desk.heading("There is no such order")).to_be_visible()
 
 
 async def test_stock(visit: NewVisit, shop: Shop, staff: Shop, clerk: str) -> None:

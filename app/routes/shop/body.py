@@ -42,12 +42,12 @@ def authors(book: BookView) -> str:
 
 def home_body(say: Texts, shelves: list[tuple[SubjectCount, list[BookView]]]) -> str:
     """The first page: a shelf for each subject."""
+    # One of each other shelf, in the shop's own language.
+    in_front = [next((each for each in books if each.language == "eng"), None) for _, books in shelves[1:]]
     fan = "".join(
         f'<a href="/books/{book.isbn}"><img class="cover" src="{book.cover_url}" '
         f'alt="{escape(say("book.cover", title=book.title))}" {COVER} loading="lazy"></a>'
-        for _, books in shelves[1 : 1 + FAN]
-        # One in the shop's own language, if there is one.
-        for book in sorted(books, key=lambda each: each.language != "eng")[:1]
+        for book in [each for each in in_front if each is not None][:FAN]
     )
     hero = (
         f'<div class="hero"><div class="hero__text"><h1>{escape(say("shop.claim"))}</h1>'

@@ -16,6 +16,7 @@ export const staffEn = {
   'orders.email': 'E-mail address',
   'orders.show': 'Show',
   'orders.none': 'No such orders.',
+  'orders.unknown': 'There is no such order',
   'orders.older': 'Show older ones',
   'orders.order': 'Order',
   'orders.placed': 'Placed',

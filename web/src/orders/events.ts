@@ -50,11 +50,16 @@ export async function watchOrder(id: string, as: Credential, watching: Watching)
   for (let attempt = 1; !watching.signal.aborted; attempt += 1) {
     try {
       const before = seen.last
-      if ((await follow(id, as, seen, watching)) === 'over') {
+      const end = await follow(id, as, seen, watching)
+      if (end === 'over') {
         watching.onSight('over')
         return
       }
-      if (seen.last !== before) attempt = 1
+      if (seen.last !== before) {
+        attempt = 1
+        // The shop has said something and ended the stream itself: asked at once, it tells whether that was all.
+        if (end === 'ended') continue
+      }
     } catch (error) {
       if (watching.signal.aborted) return
       if (error instanceof ProblemError && !worthAnotherTry(error)) throw error
@@ -70,7 +75,7 @@ async function follow(
   as: Credential,
   seen: { last: string | null },
   { onChange, onSight, signal }: Watching,
-): Promise<'over' | 'cut'> {
+): Promise<'over' | 'ended' | 'cut'> {
   const quiet = new AbortController()
   const cutOff = () => quiet.abort()
   let timer = setTimeout(cutOff, SILENCE_MS)
@@ -88,7 +93,7 @@ async function follow(
     const parser = new EventParser()
     for (;;) {
       const { done, value } = await reader.read()
-      if (done) return 'cut' // ended by the shop: asking again tells whether there is more
+      if (done) return 'ended'
       clearTimeout(timer)
       timer = setTimeout(cutOff, SILENCE_MS)
       for (const event of parser.push(value)) {

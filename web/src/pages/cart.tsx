@@ -1,5 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useState } from 'react'
+import { ahead } from '../ahead'
 import { QUANTITY_MAX, type ShownLine } from '../cart/queue'
 import { addToCart, refreshCart, useCart, wantInCart } from '../cart/store'
 import { money, t } from '../i18n'
@@ -10,7 +11,7 @@ export function CartPage(): ReactNode {
   usePage(t('cart.title'), null)
   const cart = useCart()
   useEffect(() => void refreshCart(), [])
-  useEffect(() => void import('./checkout'), [])
+  useEffect(() => ahead(() => import('./checkout')), [])
   if (cart.lines.length === 0) {
     return (
       <div className="narrow">

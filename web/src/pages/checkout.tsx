@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react'
+import { ahead } from '../ahead'
 import { call, type Schemas } from '../api/client'
 import { useCart } from '../cart/store'
 import { money, t, textsOf } from '../i18n'
@@ -33,7 +34,7 @@ export function CheckoutPage(): ReactNode {
   const { problem } = placing
   const errors = problem ? fieldErrors(problem.problem.errors ?? []) : {}
   // The page that shows the order is here before the order is: a connection may be lost in between.
-  useEffect(() => void import('./order'), [])
+  useEffect(() => ahead(() => import('./order')), [])
   // Once for each refusal: whoever mends the second field first is left there.
   useEffect(() => {
     if (problem?.problem.errors?.length) focusFirstError(form.current)

@@ -9,9 +9,9 @@ import { Failed, Heading, usePage } from '../ui/page'
 
 const FAN = 3 // as in app/routes/shop/body.py
 
-/** A shelf's book for the fan: one in the shop's own language, if there is one. */
+/** A shelf's book for the fan: one in the shop's own language. */
 function inFront(books: Book[]): Book | undefined {
-  return books.find((book) => book.language === 'eng') ?? books[0]
+  return books.find((book) => book.language === 'eng')
 }
 
 export function Home(): ReactNode {
@@ -28,7 +28,7 @@ export function Home(): ReactNode {
           <p>{t('shop.lead')}</p>
         </div>
         <div className="hero__fan">
-          {shelves.slice(1, 1 + FAN).flatMap((each) => inFront(each.data?.items ?? []) ?? []).map((book) => (
+          {shelves.slice(1).flatMap((each) => inFront(each.data?.items ?? []) ?? []).slice(0, FAN).map((book) => (
             <Link key={book.isbn} to="/books/$isbn" params={{ isbn: book.isbn }}>
               <Cover isbn={book.isbn} title={book.title} />
             </Link>

@@ -8,7 +8,8 @@ import { dateAndTime, money, reason, textsOf } from '../../i18n'
 import { checkoutEn } from '../../messages/checkout.en'
 import { staffEn } from '../../messages/staff.en'
 import { Choice, Field, textsIn } from '../../ui/fields'
-import { Heading, usePage } from '../../ui/page'
+import { Missing } from '../../ui/missing'
+import { Failed, Heading, usePage } from '../../ui/page'
 import { ordersSearch, STATUSES, type Status } from './search'
 
 const s = textsOf(staffEn)
@@ -70,7 +71,7 @@ export function StaffOrder(): ReactNode {
   const [said, setSaid] = useState('')
   const [busy, setBusy] = useState(false)
   const queryKey = ['staff order', id]
-  const { data: order } = useQuery({
+  const { data: order, error, refetch } = useQuery({
     queryKey,
     queryFn: () => call('get', '/v1/orders/{order_id}', { as: 'account', path: { order_id: id } }),
     refetchInterval: 3000,
@@ -102,6 +103,8 @@ export function StaffOrder(): ReactNode {
     void command(() => call('post', '/v1/shipments/{shipment_id}/events', options))
   }
 
+  if (error instanceof ProblemError && error.problem.status === 404) return <Missing title={s('orders.unknown')} />
+  if (error && !order) return <Failed again={() => void refetch()} />
   if (!order) return null
   return (
     <>
