@@ -27,13 +27,13 @@ from app.security.capabilities import Operation, operation_id, operation_of
 from app.waiting import outcome, read_receipts
 from broker.messages import Command, Envelope, Sender, pack
 from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Unroutable
+from broker.telemetry import TRACEPARENT
 from broker.topology import GROUPS, route
 from documents.operations import Outcome
 
 log = structlog.get_logger(__name__)
 
 KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
-TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 RETRY_AFTER_S = "2"
 LOOK_UP_S = 1.0  # the receipt of an earlier try is a courtesy: a slow database must not keep a command out
 GROUP_NAMES = tuple(group.name for group in GROUPS)
@@ -204,7 +204,6 @@ class _WayIn:
             self.edge.metrics.published(kind, came_of_it)
 
     def _envelope(self) -> Envelope:
-        traceparent = self.request.headers.get("traceparent", "")
         return Envelope(
             id=self.taken.message_id,
             type=type(self.message).__name__,
@@ -213,7 +212,7 @@ class _WayIn:
             sender=self.sender,
             accepted_at=self.now,
             correlation_id=correlation_id_of(self.request),
-            traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else None,
+            traceparent=_traceparent(self.request),
             fingerprint=self.taken.fingerprint,
             data=pack(self.message),
         )
@@ -230,6 +229,15 @@ class _WayIn:
         resource = ended.resource or self.resource
         result = await read_resource(self.edge, resource, self.sender.id, ended.state)
         return Response(view(self.name, self.operation, ended, result), status_code=200, headers=headers)
+
+
+def _traceparent(request: Request[Any, Any, Any]) -> str | None:
+    """What the command belongs to: the edge's own span, else what the sender named."""
+    own: str | None = request.scope["state"].get("traceparent")
+    if own is not None:
+        return own
+    given = request.headers.get("traceparent", "")
+    return given if TRACEPARENT.fullmatch(given) else None
 
 
 def _problem(

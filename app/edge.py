@@ -8,7 +8,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from app.cache import CachedReads
-from app.metrics import Metrics
+from app.metrics import CacheCounts, Metrics
 from app.security.accounts import Accounts
 from app.security.keys import Keyring
 from app.security.throttle import RequestLimit
@@ -17,6 +17,7 @@ from broker.feeds import Feeds
 from broker.listening import Listener
 from broker.publish import Publisher
 from broker.replies import Replies
+from broker.telemetry import SILENT, Telemetry
 from documents.terms import Terms
 
 Probe = Callable[[], Awaitable[str | None]]
@@ -53,6 +54,8 @@ class Edge:
     asyncapi: Mapping[str, Any] | None = None
     probes: Mapping[str, Probe] = field(default_factory=dict)
     needs: frozenset[str] = frozenset({"database"})
+    metrics: Metrics = field(default_factory=Metrics)
+    telemetry: Telemetry = SILENT
     version: str = "0.1.0"
     name: str = field(default_factory=lambda: f"edge.{secrets.token_hex(6)}")
     wait_s_max: int = WAIT_S_MAX
@@ -64,7 +67,6 @@ class Edge:
     replies: Replies = field(init=False)
     feeds: Feeds = field(init=False)
     listener: Listener = field(init=False)
-    metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
         """Grows the ears; `listener.start()` opens them."""
@@ -72,8 +74,8 @@ class Edge:
         self.feeds = Feeds(
             self.name, watchers_max=self.watchers_max, on_book_changed=self.cache.on_book_changed
         )
+        self.metrics.registry.register(CacheCounts(self.cache.counts))
         self.listener = Listener(self.endpoint, name=self.name, ears=(self.replies, self.feeds))
-        self.metrics = Metrics()
 
 
 def edge_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Edge:

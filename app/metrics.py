@@ -1,7 +1,11 @@
 """What Prometheus scrapes from one edge process."""
 
+from collections.abc import Iterator, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.removesuffix(
     "; charset=utf-8"
@@ -12,16 +16,18 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Metrics:
-    """The edge's own series, in a registry of their own: two edges in one process do not mix."""
+    """The edge's series, in a registry of their own unless one is given: two edges in one process do not mix."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        if registry is None:
+            registry = CollectorRegistry()
+            ProcessCollector(registry=registry)
+        self.registry = registry
         self._requests = Counter(
             "quire_http_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
         )
         self._seconds = Histogram(
-            "quire_http_request_seconds",
+            "quire_http_request_duration_seconds",
             "Time to the end of the answer",
             ("method", "route"),
             buckets=SECONDS,
@@ -55,3 +61,29 @@ class Metrics:
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self.registry)
+
+
+class CacheCounts(Collector):
+    """What a cache has counted by itself, `counts` by kind and result: a read from it costs an addition, no lock."""
+
+    def __init__(self, counts: Mapping[tuple[str, str], int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """See prometheus_client."""
+        family = CounterMetricFamily(
+            "quire_cache_requests", "Reads of the catalogue's cache", labels=["kind", "result"]
+        )
+        for labels, count in self._counts.items():
+            family.add_metric(labels, count)
+        yield family
+
+
+class Uncounted(Metrics):
+    """Counts nothing for each request: what is scraped are the values of the moment."""
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """See `Metrics`."""
+
+    def published(self, message: str, outcome: str) -> None:
+        """See `Metrics`."""

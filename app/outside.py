@@ -17,6 +17,7 @@ from litestar.enums import ScopeType
 from litestar.routes import HTTPRoute
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
+from app.edge import Edge
 from app.limits import enter, refusal
 from app.problems import allowed
 from app.security.throttle import Allowance, Throttled
@@ -46,6 +47,9 @@ class EdgeApplication(Litestar):
         http["state"] = {**http.get("state", {}), "correlation_id": correlation_id}
         method = http["method"]
         started = time.perf_counter()
+        edge: Edge = self.state.edge
+        if (span := edge.telemetry.request(method, http["path"], http["headers"])) is not None:
+            http["state"]["traceparent"] = span.traceparent
         status, allowance = 500, None
         if method == "HEAD":
             # A copy: the server looks at its own whether a body is to come.
@@ -71,7 +75,9 @@ class EdgeApplication(Litestar):
                     await send_dressed(message)
             finally:
                 route = http.get("path_template") or UNMATCHED
-                self.state.edge.metrics.answered(method, route, status, time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                edge.metrics.answered(method, route, status, seconds)
+                edge.telemetry.answered(span, method, route, status, seconds)
 
     @cached_property
     def _methods(self) -> dict[str, set[str]]:

@@ -16,6 +16,7 @@ from broker.outbox import Outbox, Row
 from broker.outcomes import ReceiptRow, ends_operation
 from broker.publish import Publisher
 from broker.replies import ENCODER, Reply
+from broker.telemetry import SILENT, Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +27,13 @@ NO_STATES: Mapping[str, bytes] = MappingProxyType({})
 class Aftermath:
     """Ends committed deliveries. Publishing runs beside the next batch, a bounded number of batches behind."""
 
-    def __init__(self, publisher: Publisher, outbox: Outbox, acks: AckBook) -> None:
+    def __init__(
+        self, publisher: Publisher, outbox: Outbox, acks: AckBook, telemetry: Telemetry = SILENT
+    ) -> None:
         self._publisher = publisher
         self._outbox = outbox
         self._acks = acks
+        self._telemetry = telemetry
         self._room = asyncio.Semaphore(UNDER_WAY_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -44,6 +48,7 @@ class Aftermath:
         `states` are committed documents (BSON) by the name of the resource, for those who wait.
         """
         await self._acks.done(delivery for delivery, _ in answers)
+        self._telemetry.settled(answers)
         waiting = [(delivery, receipt) for delivery, receipt in answers if delivery.raw.reply_to]
         if rows or waiting:
             await self._room.acquire()

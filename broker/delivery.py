@@ -10,6 +10,7 @@ from aiormq.abc import AbstractChannel
 
 from broker.messages import MESSAGES, SYSTEM, Envelope, Event, Message, UnknownMessage
 from broker.replays import Replay
+from broker.telemetry import Span
 from broker.topology import Group
 from documents.actors import utc_now
 
@@ -45,6 +46,8 @@ class Delivery:
     replay: Replay | None = None
     due: float = 0.0  # event-loop time before which it is not tried again (in place)
     give_up_at: float | None = None
+    taken_at: float = 0.0  # event-loop time at which work on it began
+    span: Span | None = None
     actor: tuple[str, str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -74,6 +74,7 @@ def row_of(envelope: Envelope, message: Message, *, reply_to: str | None = None)
         message_id=envelope.id,
         type_=envelope.type,
         correlation_id=envelope.correlation_id,
+        headers={"traceparent": envelope.traceparent} if envelope.traceparent else None,
         mandatory=mandatory,
         reply_to=reply_to,
     )

@@ -19,6 +19,7 @@ from pamqp import commands as spec
 from broker.connection import Endpoint, connect
 from broker.messages import Envelope
 from broker.pulse import BROKEN, Pulse
+from broker.telemetry import SILENT, Telemetry
 from broker.topology import MESSAGE_BYTES_MAX
 
 log = structlog.get_logger(__name__)
@@ -49,8 +50,16 @@ class Publisher:
     Raises `BrokerUnavailable`, `OutcomeUnknown`, `Unroutable` or `MessageTooLarge`, within `timeout_s` plus scheduling.
     """
 
-    def __init__(self, endpoint: Endpoint, *, name: str, timeout_s: float = CONFIRM_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        name: str,
+        timeout_s: float = CONFIRM_TIMEOUT_S,
+        telemetry: Telemetry = SILENT,
+    ) -> None:
         self._endpoint = endpoint
+        self._telemetry = telemetry
         self._name = name
         self._timeout_s = timeout_s
         self._connection: AbstractRobustConnection | None = None
@@ -125,11 +134,6 @@ class Publisher:
         bytes_max: int | None = MESSAGE_BYTES_MAX,
     ) -> None:
         """Publishes a body as it is, confirmed. `bytes_max` None: for what was accepted already."""
-        if bytes_max is not None and len(body) > bytes_max:
-            raise MessageTooLarge(f"{type} {message_id} has {len(body)} bytes, the limit is {bytes_max}")
-        if (why := self.refusing) is not None:
-            raise BrokerUnavailable(f"{why}: {type} {message_id} was not sent")
-        assert self._channel is not None
         properties = spec.Basic.Properties(
             content_type="application/json",
             delivery_mode=DeliveryMode.PERSISTENT,
@@ -139,8 +143,27 @@ class Publisher:
             reply_to=reply_to,
             headers=headers,
         )
+        what = f"{type} {message_id}"
+        with self._telemetry.publishing(type, exchange or routing_key, headers):
+            if bytes_max is not None and len(body) > bytes_max:
+                raise MessageTooLarge(f"{what} has {len(body)} bytes, the limit is {bytes_max}")
+            if (why := self.refusing) is not None:
+                raise BrokerUnavailable(f"{why}: {what} was not sent")
+            await self._confirmed(body, exchange, routing_key, properties, mandatory, what)
+
+    async def _confirmed(
+        self,
+        body: bytes,
+        exchange: str,
+        routing_key: str,
+        properties: spec.Basic.Properties,
+        mandatory: bool,
+        what: str,
+    ) -> None:
+        """Publishes and waits for the confirm; `what` names the message in errors."""
+        assert self._channel is not None
         try:
-            async with asyncio.timeout(self._timeout_s), self._alone(message_id):
+            async with asyncio.timeout(self._timeout_s), self._alone(str(properties.message_id)):
                 channel = await _wire(self._channel)
                 # The confirm is waited for; that each frame has left by itself (`wait`) is not.
                 await channel.basic_publish(
@@ -153,15 +176,15 @@ class Publisher:
                 )
             self._confirmed_at = asyncio.get_running_loop().time()
         except PublishError as error:
-            raise Unroutable(f"no queue takes {type} {message_id} ({exchange} {routing_key})") from error
+            raise Unroutable(f"no queue takes {what} ({exchange} {routing_key})") from error
         except DeliveryError as error:
-            raise BrokerUnavailable(f"the broker refused {type} {message_id}: its queue is full") from error
+            raise BrokerUnavailable(f"the broker refused {what}: its queue is full") from error
         except TimeoutError as error:
-            raise OutcomeUnknown(f"no confirm for {type} {message_id} within {self._timeout_s} s") from error
+            raise OutcomeUnknown(f"no confirm for {what} within {self._timeout_s} s") from error
         except (*BROKEN, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise
-            raise OutcomeUnknown(f"the connection broke before {type} {message_id} was confirmed") from error
+            raise OutcomeUnknown(f"the connection broke before {what} was confirmed") from error
 
     @asynccontextmanager
     async def _alone(self, message_id: str) -> AsyncIterator[None]:

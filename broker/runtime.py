@@ -24,6 +24,7 @@ from broker.groups import OrderedGroup, UnorderedGroup
 from broker.outbox import RELAY_EVERY_S, Outbox
 from broker.publish import Publisher
 from broker.retry import IN_PLACE_LIMIT_S
+from broker.telemetry import SILENT, Telemetry
 from broker.topology import BY_NAME, DELIVERY_LIMIT, RETRY_TIERS, RetryTier
 from broker.units import GroupCommit
 from broker.work import Worker
@@ -58,27 +59,29 @@ class Runtime:
         terms: Terms,
         *,
         name: str = "worker",
-        observe: Callable[[int], None] = lambda _size: None,
+        telemetry: Telemetry = SILENT,
         tiers: tuple[RetryTier, ...] = RETRY_TIERS,
         in_place_limit_s: float = IN_PLACE_LIMIT_S,
         relay_every_s: float = RELAY_EVERY_S,
         publisher: Publisher | None = None,
     ) -> None:
-        self.publisher = publisher or Publisher(endpoint, name=f"{name} publishes")
+        self.publisher = publisher or Publisher(endpoint, name=f"{name} publishes", telemetry=telemetry)
+        self._telemetry = telemetry
         self._broker = Broker(endpoint, name=f"{name} consumes", logger=None, apply_types=False)
         self._acks = AckBook()
         self._outbox = Outbox(self.publisher)
-        self._aftermath = Aftermath(self.publisher, self._outbox, self._acks)
-        self._commits = GroupCommit(database.client)
+        self._aftermath = Aftermath(self.publisher, self._outbox, self._acks, telemetry)
+        self._commits = GroupCommit(database.client, telemetry)
         self._loop = CommitLoop(
             database,
             [group for group in groups if isinstance(group, OrderedGroup)],
             terms,
             self._acks,
             self._aftermath,
-            observe=observe,
+            telemetry=telemetry,
             in_place_limit_s=in_place_limit_s,
         )
+        self._groups = tuple(group.name for group in groups)
         self._tiers = tiers
         self._relay_every_s = relay_every_s
         self._workers: list[Worker] = []
@@ -102,6 +105,7 @@ class Runtime:
                 self._acks,
                 self._aftermath,
                 died=self._die,
+                telemetry=self._telemetry,
                 tiers=self._tiers,
             )
             self._workers.append(worker)
@@ -127,6 +131,14 @@ class Runtime:
         """Whether broker and database are there; while not, deliveries wait and nothing is spent."""
         return self._death is None and self.publisher.ready and self._loop.healthy and self._commits.healthy
 
+    @property
+    def held(self) -> dict[str, list[Delivery]]:
+        """What was delivered and is not settled, by group; of ordered groups without the batch under way."""
+        found: dict[str, list[Delivery]] = {name: [] for name in self._groups}
+        for delivery in (*self._loop.mailboxes, *(each for worker in self._workers for each in worker.held)):
+            found[delivery.group.name].append(delivery)
+        return found
+
     async def start(self) -> None:
         """Connects and begins to consume. Raises what aio-pika raises where the broker is not there: call it again."""
         try:
@@ -143,6 +155,10 @@ class Runtime:
     def also(self, every_s: float, work: Callable[[], Awaitable[object]], name: str) -> None:
         """Runs something of the groups' own from time to time, until the stop."""
         self._run(self.every(every_s, work), name)
+
+    def beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Runs something that has a rhythm of its own, until the stop."""
+        self._run(work, name)
 
     async def every(self, every_s: float, work: Callable[[], Awaitable[object]]) -> None:
         """Repeats work; a database that is away is waited for."""

@@ -27,6 +27,7 @@ from broker.faults import UNWRITABLE, conflict_delay, is_away, is_conflict
 from broker.linger import linger_s
 from broker.outbox import Row
 from broker.outcomes import ReceiptRow, operations_ended
+from broker.telemetry import SILENT, Span, Telemetry
 from broker.together import Together
 from documents.actors import Actor
 
@@ -45,6 +46,7 @@ class Unit:
     actors: tuple[Actor, ...] = ()
     receipt: ReceiptRow | None = None
     rows: tuple[Row, ...] = ()
+    span: Span | None = None
     written: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -75,8 +77,9 @@ class GroupCommit:
     written; a database that is away is waited for.
     """
 
-    def __init__(self, client: AsyncMongoClient[dict[str, object]]) -> None:
+    def __init__(self, client: AsyncMongoClient[dict[str, object]], telemetry: Telemetry = SILENT) -> None:
         self._client = client
+        self._telemetry = telemetry
         self.loads = GroupLoad()
         self._waiting: asyncio.Queue[Unit] = asyncio.Queue()
         self.healthy = True
@@ -139,11 +142,13 @@ class GroupCommit:
 
     async def _transaction(self, units: Sequence[Unit]) -> None:
         receipts = [unit.receipt for unit in units if unit.receipt is not None]
-        async with self._client.start_session() as session, await session.start_transaction(**TRANSACTION):
-            await insert_receipts(receipts, session)
-            await write_actors((actor for unit in units for actor in unit.actors), session)
-            await finish_operations(operations_ended(receipts), session)
-            await insert_rows([row for unit in units for row in unit.rows], session)
+        async with self._client.start_session() as session:
+            with self._telemetry.round("unordered", units) as told, told.transaction():
+                async with await session.start_transaction(**TRANSACTION):
+                    await insert_receipts(receipts, session)
+                    await write_actors((actor for unit in units for actor in unit.actors), session)
+                    await finish_operations(operations_ended(receipts), session)
+                    await insert_rows([row for unit in units for row in unit.rows], session)
 
     async def _split(self, units: Sequence[Unit], error: Exception) -> None:
         if len(units) == 1:

@@ -34,6 +34,7 @@ from broker.outcomes import (
 from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher, Unroutable
 from broker.retry import Delayed
 from broker.superseding import supersedes
+from broker.telemetry import HANDLED, SILENT, Span, Telemetry
 from broker.topology import RETRY_TIERS, RetryTier
 from broker.units import GroupCommit, Unit
 from documents.actors import Actor, utc_now
@@ -57,6 +58,7 @@ class Work:
     now: datetime
     terms: Terms
     commits: GroupCommit
+    span: Span | None = None
 
     async def load(self, kind: type[A], key: str) -> A | None:
         """The actor as the database has it."""
@@ -67,7 +69,7 @@ class Work:
         """Writes changed actors now. Raises `Fenced` where another owner was faster: the handler starts again."""
         changed = tuple(actor for actor in actors if actor.changed)
         if changed:
-            await self.commits.commit(Unit(actors=changed))
+            await self.commits.commit(Unit(actors=changed, span=self.span))
             for actor in changed:
                 actor.saved()
 
@@ -85,6 +87,7 @@ class Worker:
         aftermath: Aftermath,
         *,
         died: Callable[[BaseException], None],
+        telemetry: Telemetry = SILENT,
         tiers: tuple[RetryTier, ...] = RETRY_TIERS,
     ) -> None:
         self._group = group
@@ -94,16 +97,23 @@ class Worker:
         self._acks = acks
         self._aftermath = aftermath
         self._died = died
+        self._telemetry = telemetry
         self._policy = Delayed(group.attempts_max, tiers)
         self._room = asyncio.Semaphore(group.concurrency)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Delivery] = {}
 
     def deliver(self, delivery: Delivery) -> None:
         """Starts on a delivery; the prefetch bounds how many there are."""
         self._acks.opened(delivery)
+        self._telemetry.received(delivery)
         task = asyncio.create_task(self._work(delivery))
-        self._tasks.add(task)
+        self._tasks[task] = delivery
         task.add_done_callback(self._done)
+
+    @property
+    def held(self) -> tuple[Delivery, ...]:
+        """What was delivered and is not settled."""
+        return tuple(self._tasks.values())
 
     async def finished(self) -> None:
         """Returns once everything under way is done."""
@@ -117,13 +127,15 @@ class Worker:
         await self.finished()
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._died(error)
 
     async def _work(self, delivery: Delivery) -> None:
         """Attempts until it is settled, goes to wait, or belongs to somebody else."""
+        HANDLED.set(delivery)  # this task's own
         async with self._room:
+            delivery.taken_at = asyncio.get_running_loop().time()
             while not delivery.gone:
                 try:
                     await self._attempt(delivery)
@@ -140,8 +152,7 @@ class Worker:
                     else:
                         self._give_up(delivery, "could not be written", error)
                 except Exception as error:
-                    said = delivery.envelope
-                    log.error("handler.failed", message=said.id, type=said.type, exc_info=error)
+                    log.error("handler.failed", exc_info=error)
                     self._give_up(delivery, "handler raised", error)
                 else:
                     return
@@ -168,7 +179,7 @@ class Worker:
         if handler is None:
             raise UnknownMessage(f"{self._group.name} has no handler for {delivery.envelope.type}")
         for left in reversed(range(FENCED_MAX)):
-            work = Work(delivery.envelope, utc_now(), self._terms, self._commits)
+            work = Work(delivery.envelope, utc_now(), self._terms, self._commits, delivery.span)
             try:
                 await self._decide(handler(delivery.message, work), delivery, work, known)
             except Fenced:
@@ -206,7 +217,7 @@ class Worker:
     ) -> None:
         """Writes an outcome and what follows from it; where another delivery was first, only repeats its answer."""
         try:
-            await self._commits.commit(Unit(changed, receipt, tuple(rows)))
+            await self._commits.commit(Unit(changed, receipt, tuple(rows), delivery.span))
         except AlreadyReceived:
             known = await self._known(delivery)
             if known is None:
@@ -222,13 +233,7 @@ class Worker:
         last = f"{type(error).__name__}: {error}"[:LAST_ERROR_LENGTH_MAX]
         past = delivery.replay.headers if delivery.replay is not None else {}
         headers = {**past, ATTEMPTS_HEADER: attempts, FIRST_FAILED_HEADER: first, LAST_ERROR_HEADER: last}
-        log.info(
-            "message.later",
-            message=delivery.envelope.id,
-            type=delivery.envelope.type,
-            tier=tier.name,
-            error=last,
-        )
+        log.info("message.later", tier=tier.name, error=last)
         while not delivery.gone:  # else it is delivered again
             try:
                 await self._publisher.publish_body(
@@ -243,10 +248,11 @@ class Worker:
                     bytes_max=None,
                 )
             except (BrokerUnavailable, OutcomeUnknown, Unroutable) as refused:
-                log.warning("message.held", message=delivery.envelope.id, tier=tier.name, error=str(refused))
+                log.warning("message.held", tier=tier.name, error=str(refused))
                 await asyncio.sleep(PAUSE_S)
             else:
                 await self._acks.done([delivery])
+                self._telemetry.retried(delivery, tier.name, error)
                 return
 
     async def _bury(self, delivery: Delivery) -> None:

@@ -55,6 +55,10 @@ class Receipt(Document):
         indexes = [
             IndexModel([("at", ASCENDING)], expireAfterSeconds=int(RECEIPT_LIFETIME.total_seconds())),
             IndexModel([("correlation_id", ASCENDING)]),
+            # Only what is open: how old the oldest of them is says whether anything stands still.
+            IndexModel(
+                [("accepted_at", ASCENDING)], name="open", partialFilterExpression={"status": "pending"}
+            ),
         ]
 
 

@@ -8,6 +8,7 @@ from litestar import Litestar
 from app.application import create_app
 from app.cache import CachedReads
 from app.edge import Edge
+from app.metrics import Metrics, Uncounted
 from broker.connection import Endpoint
 from broker.publish import Publisher
 from ops import parts
@@ -16,13 +17,23 @@ from ops.database import open_database
 from ops.demo_catalogue import cover
 from ops.logs import configure
 from ops.settings import Settings, secret
+from ops.telemetry import Instruments, instruments
 
 
-def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool, console: str | None = None) -> Edge:
+def make_edge(
+    settings: Settings,
+    endpoint: Endpoint,
+    measured: Instruments,
+    *,
+    embedded: bool,
+    console: str | None = None,
+) -> Edge:
     """An edge with everything it needs, not yet started; `console` is that of a RabbitMQ that this process started."""
     cached = CachedReads(parts.cache(settings))
     keys = parts.keyring(settings, embedded=embedded)
-    publisher = Publisher(endpoint, name="edge publishes", timeout_s=settings.confirm_timeout_s)
+    publisher = Publisher(
+        endpoint, name="edge publishes", timeout_s=settings.confirm_timeout_s, telemetry=measured.telemetry
+    )
 
     async def broker() -> str | None:
         why = publisher.refusing
@@ -40,6 +51,8 @@ def make_edge(settings: Settings, endpoint: Endpoint, *, embedded: bool, console
         asyncapi=document(),
         probes={"broker": broker},
         limit=parts.request_limit(settings),
+        telemetry=measured.telemetry,
+        metrics=Metrics(measured.series.registry) if measured.series is not None else Uncounted(),
     )
 
 
@@ -64,11 +77,13 @@ def create() -> Litestar:
         raise parts.SettingMissing(
             "an edge needs QUIRE_RABBITMQ_URL and QUIRE_MONGODB_URL; `quire up` needs neither"
         )
-    edge = make_edge(settings, rabbitmq, embedded=False)
+    measured = instruments(settings, "quire-edge")
+    edge = make_edge(settings, rabbitmq, measured, embedded=False)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(measured.close)
             await stack.enter_async_context(open_database(mongodb, settings.database, app="quire edge"))
             await parts.until_there("broker", lambda: parts.apply_topology(rabbitmq))
             await stack.enter_async_context(serving(edge))

@@ -5,6 +5,16 @@ import sys
 
 import structlog
 
+from broker.telemetry import HANDLED, ids_of
+
+
+def name_message(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Names the message that is being handled, in whatever is logged meanwhile."""
+    delivery = HANDLED.get()
+    return event if delivery is None else {**ids_of(delivery), **event}
+
 
 def configure(level: str = "info", form: str = "json") -> None:
     """Sets up structlog and the libraries' loggers; everything goes to stderr, so that stdout stays the commands'."""
@@ -20,6 +30,7 @@ def configure(level: str = "info", form: str = "json") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            name_message,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),

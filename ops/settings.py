@@ -47,6 +47,15 @@ class Settings(BaseSettings):
     confirm_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     groups: Annotated[tuple[str, ...], NoDecode] = ()
     """The groups that a worker runs; empty: all."""
+    telemetry: bool = True
+    """Whether anything is counted, traced or logged for each message."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int | None, Field(ge=0, le=65535)] = None
+    """Where a worker answers /metrics and /health; 0: a free port. None: nowhere. An edge answers on its own port."""
+    otlp_endpoint: str = ""
+    """A collector's OTLP/HTTP address, `http://collector:4318`; empty: no traces."""
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    log_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
     log_level: str = "info"
     log_format: Annotated[str, Field(pattern="^(json|console)$")] = "json"
 

@@ -2,9 +2,8 @@
 
 import asyncio
 import os
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -24,7 +23,9 @@ from ops.edge import make_edge, serving
 from ops.imports import seed
 from ops.instance import Instance, announced
 from ops.servers import Mongod, RabbitMQ, own
+from ops.serving import Server, listen
 from ops.settings import Settings, secret
+from ops.telemetry import Instruments, instruments
 from ops.worker import first, stop_signal, working
 
 log = structlog.get_logger(__name__)
@@ -35,15 +36,6 @@ READY_POLL_S = 0.05
 STOP_HTTP_WITHIN_S = 5
 
 
-class PortTaken(OSError):
-    """The address cannot be listened on."""
-
-    def __init__(self, host: str, port: int, error: OSError) -> None:
-        super().__init__(
-            f"http://{host}:{port} cannot be opened ({error.strerror}): choose another with --port"
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Broker:
     """What the parts connect to, and where a person may watch it."""
@@ -51,15 +43,6 @@ class Broker:
     endpoint: Endpoint
     url: str | None = None
     console: str | None = None
-
-
-class Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the process decides when it stops."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals alone."""
-        yield
 
 
 async def up(
@@ -93,10 +76,14 @@ async def _running(
         database = await stack.enter_async_context(open_database(mongodb, settings.database, app="quire up"))
         broker = await _broker(settings, rabbitmq, database, stack)
         await parts.until_there("broker", lambda: parts.apply_topology(broker.endpoint))
-        runtime = await stack.enter_async_context(working((), settings, broker.endpoint, database))
+        measured = instruments(settings, "quire")
+        stack.push_async_callback(measured.close)
+        runtime = await stack.enter_async_context(
+            working((), settings, broker.endpoint, database, measured=measured)
+        )
         if not empty and await _shelves_are_bare():
             await seed(runtime.publisher)
-        url = await stack.enter_async_context(_http(settings, broker))
+        url = await stack.enter_async_context(_http(settings, broker, measured))
         instance = Instance(
             url=url,
             operator_token=parts.operator_token(settings, embedded=True) or "",
@@ -141,9 +128,9 @@ async def _broker(
 
 
 @asynccontextmanager
-async def _http(settings: Settings, broker: Broker) -> AsyncIterator[str]:
+async def _http(settings: Settings, broker: Broker, measured: Instruments) -> AsyncIterator[str]:
     """The edge on uvicorn, in this process's event loop; yields its address once it is ready."""
-    edge = make_edge(settings, broker.endpoint, embedded=True, console=broker.console)
+    edge = make_edge(settings, broker.endpoint, measured, embedded=True, console=broker.console)
     async with serving(edge):
         config = uvicorn.Config(
             create_app(edge),
@@ -154,7 +141,7 @@ async def _http(settings: Settings, broker: Broker) -> AsyncIterator[str]:
             server_header=False,
         )
         server = Server(config)
-        listening = _listen(settings)
+        listening = listen(settings.host, settings.port)
         task = asyncio.create_task(server.serve(sockets=[listening]), name="http")
         try:
             url = f"http://{settings.host}:{listening.getsockname()[1]}"
@@ -164,15 +151,6 @@ async def _http(settings: Settings, broker: Broker) -> AsyncIterator[str]:
             server.should_exit = True
             await asyncio.gather(task, return_exceptions=True)
             listening.close()
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """The open port. Raises `PortTaken`."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family)
-    except OSError as error:
-        raise PortTaken(settings.host, settings.port, error) from error
 
 
 async def _ready(url: str, task: asyncio.Task[None]) -> str:

@@ -3,17 +3,19 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
 
-from broker.connection import Endpoint
+from broker import connection
 from broker.runtime import Runtime
 from handlers.expiry import EXPIRE_EVERY_S, expiring
 from ops import parts
 from ops.database import Database, open_database
 from ops.settings import Settings, secret
+from ops.telemetry import Held, Instruments, Looking, instruments
+from ops.telemetry.endpoint import Endpoint, answering
 
 log = structlog.get_logger(__name__)
 
@@ -22,15 +24,21 @@ log = structlog.get_logger(__name__)
 async def working(
     names: tuple[str, ...],
     settings: Settings,
-    endpoint: Endpoint,
+    endpoint: connection.Endpoint,
     database: Database,
     *,
     name: str = "worker",
+    measured: Instruments = Instruments(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Runtime]:
     """Groups at work for as long as the block lasts; their stop finishes what was delivered."""
-    runtime = Runtime(endpoint, database, parts.groups(names, settings, database), settings.terms, name=name)
+    groups = parts.groups(names, settings, database)
+    runtime = Runtime(endpoint, database, groups, settings.terms, name=name, telemetry=measured.telemetry)
     await parts.until_there("broker", runtime.start)
     try:
+        if measured.series is not None:
+            looking = Looking(endpoint, [group.name for group in groups], name=name)
+            measured.series.registry.register(Held(runtime, looking))
+            runtime.beside(looking.run(), "looking")
         if not names or "orders" in names:
             runtime.also(EXPIRE_EVERY_S, expiring(runtime.publisher), "expiry")
         yield runtime
@@ -46,13 +54,22 @@ async def serve(names: tuple[str, ...], settings: Settings) -> None:
             "a worker needs QUIRE_RABBITMQ_URL and QUIRE_MONGODB_URL; `quire up` needs neither"
         )
     stop = stop_signal()
-    async with open_database(mongodb, settings.database, app="quire worker") as database:
+    measured = instruments(settings, "quire-worker")
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(measured.close)
+        database = await stack.enter_async_context(
+            open_database(mongodb, settings.database, app="quire worker")
+        )
         await parts.until_there("broker", lambda: parts.apply_topology(rabbitmq))
-        async with working(
-            names, settings, rabbitmq, database, name=f"worker {' '.join(names) or 'all'}"
-        ) as runtime:
-            log.info("worker.ready", groups=names or "all")
-            await first(stop.wait(), runtime.died())
+        name = f"worker {' '.join(names) or 'all'}"
+        runtime = await stack.enter_async_context(
+            working(names, settings, rabbitmq, database, name=name, measured=measured)
+        )
+        if settings.metrics_port is not None:
+            endpoint = Endpoint(measured.registry, runtime)
+            await stack.enter_async_context(answering(settings.metrics_host, settings.metrics_port, endpoint))
+        log.info("worker.ready", groups=names or "all")
+        await first(stop.wait(), runtime.died())
 
 
 def stop_signal() -> asyncio.Event:

@@ -11,6 +11,9 @@ Load: TypeAlias = Callable[[], Awaitable[bytes | None]]
 
 NOTHING_TTL_S = 2.0  # a title that is not there may be added at any moment, and nothing says so
 LISTS = "lists"
+BOOKS = "books"
+KINDS = (LISTS, BOOKS)
+HIT, MISS = RESULTS = ("hit", "miss")
 
 
 def book_tag(isbn: str) -> str:
@@ -26,6 +29,7 @@ class CachedReads:
     """
 
     def __init__(self, cache: Cache) -> None:
+        self.counts = {(kind, result): 0 for kind in KINDS for result in RESULTS}
         self._cache = cache
         self._flights: dict[tuple[str, str | None, int], asyncio.Task[Entry]] = {}
         self._drops = (
@@ -39,8 +43,11 @@ class CachedReads:
         answer than that load may bring. Nobody's cancellation ends a load that others wait for.
         """
         found = await self._cache.get(key, tag)
+        kind = LISTS if tag == LISTS else BOOKS
         if found.entry is not None:
+            self.counts[kind, HIT] += 1
             return found.entry
+        self.counts[kind, MISS] += 1
         flight = (key, found.version, self._drops)
         task = self._flights.get(flight)
         if task is None:

@@ -25,6 +25,7 @@ from broker.outcomes import (
     supersede,
 )
 from broker.superseding import moved_on, supersedes
+from broker.telemetry import HANDLED
 from documents.actors import Actor
 from documents.refusals import Refusal, UnknownActor
 from documents.stock import Stock
@@ -84,14 +85,18 @@ def apply(
 ) -> Decided:
     """Applies deliveries in order. Raises `HandlerFailed` or `RetryLater` for the first that cannot be applied."""
     decided = Decided()
-    for delivery in batch:
-        key = key_of(delivery)
-        answer = decided.receipts.get(key) or loaded.known.get(key)
-        if answer is None or (key not in decided.receipts and supersedes(delivery, answer)):
-            answer, rows = _decide(delivery, loaded, decided, groups, terms, now)
-            decided.receipts[key] = answer
-            decided.rows.extend(rows)
-        decided.answers.append((delivery, answer))
+    try:
+        for delivery in batch:
+            HANDLED.set(delivery)
+            key = key_of(delivery)
+            answer = decided.receipts.get(key) or loaded.known.get(key)
+            if answer is None or (key not in decided.receipts and supersedes(delivery, answer)):
+                answer, rows = _decide(delivery, loaded, decided, groups, terms, now)
+                decided.receipts[key] = answer
+                decided.rows.extend(rows)
+            decided.answers.append((delivery, answer))
+    finally:
+        HANDLED.set(None)
     decided.rows.extend(_availability(loaded, decided))
     return decided
 

@@ -9,7 +9,7 @@ their transactions to conflicts on popular titles.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from pymongo.asynchronous.database import AsyncDatabase
@@ -24,6 +24,7 @@ from broker.faults import DOUBLINGS_MAX, UNWRITABLE, conflict_delay, is_away, is
 from broker.groups import OrderedGroup
 from broker.linger import linger_s
 from broker.retry import IN_PLACE_LIMIT_S, in_place_delay
+from broker.telemetry import IN_PLACE, SILENT, Telemetry, ids_of
 from documents.actors import utc_now
 from documents.terms import Terms
 
@@ -52,7 +53,7 @@ class CommitLoop:
         *,
         batch_max: int = BATCH_MAX,
         in_place_limit_s: float = IN_PLACE_LIMIT_S,
-        observe: Callable[[int], None] = lambda _size: None,
+        telemetry: Telemetry = SILENT,
     ) -> None:
         self.mailboxes = Mailboxes()
         self.healthy = True
@@ -63,13 +64,14 @@ class CommitLoop:
         self._aftermath = aftermath
         self._batch_max = batch_max
         self._in_place_limit_s = in_place_limit_s
-        self._observe = observe
+        self._telemetry = telemetry
         self._idle = asyncio.Event()
         self._idle.set()
 
     def deliver(self, delivery: Delivery) -> None:
         """Puts a delivery into its mailbox."""
         self._acks.opened(delivery)
+        self._telemetry.received(delivery)
         self.mailboxes.put(delivery)
         if self.mailboxes.ready:
             self._idle.clear()
@@ -84,6 +86,9 @@ class CommitLoop:
                 await asyncio.sleep(wait_s)
             batch = await self.mailboxes.take(self._batch_max)
             size = len(batch)
+            now = asyncio.get_running_loop().time()
+            for each in batch:
+                each.taken_at = now
             # Deliveries of a channel that is gone come again: working them off would cost, not harm.
             await self._work([each for each in batch if not each.gone])
             if not self.mailboxes.ready:
@@ -114,7 +119,7 @@ class CommitLoop:
                     fences = 0
                     self._isolate(parts, fence)
             except HandlerFailed as failed:
-                log.error("handler.failed", message=str(failed), exc_info=failed.error)
+                log.error("handler.failed", **ids_of(failed.delivery), exc_info=failed.error)
                 failed.delivery.fail("handler raised", failed.error)
             except RetryLater as later:
                 self._postpone(parts, later)
@@ -130,18 +135,17 @@ class CommitLoop:
             else:
                 self.healthy = True
                 conflicts = fences = pauses = 0
-                self._observe(len(parts.popleft()))
+                parts.popleft()
                 await self._aftermath.settle(decided.answers, decided.rows, decided.states)
 
     async def _commit(self, batch: Sequence[Delivery], *, look_up: bool) -> Decided:
         """One attempt. Documents are loaded inside the transaction, so that a retry sees them afresh."""
-        async with (
-            self._store.client.start_session() as session,
-            await session.start_transaction(**TRANSACTION),
-        ):
-            loaded = await self._store.load(batch, session, look_up=look_up)
-            decided = apply(batch, loaded, self._groups, self._terms, utc_now())
-            await self._store.write(loaded, decided, session)
+        async with self._store.client.start_session() as session:
+            with self._telemetry.round("ordered", batch) as told, told.transaction():
+                async with await session.start_transaction(**TRANSACTION):
+                    loaded = await self._store.load(batch, session, look_up=look_up)
+                    decided = apply(batch, loaded, self._groups, self._terms, utc_now())
+                    await self._store.write(loaded, decided, session)
         decided.states = states_for_waiting(decided, loaded)
         return decided
 
@@ -159,6 +163,7 @@ class CommitLoop:
             head.fail("attempts spent", later.error)
             return
         head.attempts += 1
+        self._telemetry.retried(head, IN_PLACE, later.error)
         head.due = now + in_place_delay(head.attempts)
         self.mailboxes.postpone(head, followers)
         waiting = {id(head), *map(id, followers)}

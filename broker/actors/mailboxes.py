@@ -5,7 +5,8 @@ Only a mailbox whose head is to be tried again later waits; all others go on.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from broker.delivery import Delivery
 
@@ -27,6 +28,10 @@ class Mailboxes:
 
     def __len__(self) -> int:
         return len(self._ready) + sum(len(box) for box in self._waiting.values())
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Everything that waits, in no order."""
+        return chain(self._ready, *self._waiting.values())
 
     @property
     def ready(self) -> int:

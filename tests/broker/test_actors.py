@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from broker.messages import (
     SetItem,
 )
 from broker.replies import Replies
+from broker.telemetry import Round, Telemetry, Traced
 from broker.topology import BY_NAME, slot_of
 from documents.actors import utc_now
 from documents.carts import Cart
@@ -40,6 +42,11 @@ async def test_commands_of_one_cart_take_effect_in_the_order_of_their_acceptance
     sizes: list[int] = []
     seen: dict[str, list[int]] = {}
 
+    class Sizes(Telemetry):
+        def round(self, name: str, members: Sequence[Traced]) -> Round:
+            sizes.append(len(members))
+            return super().round(name, members)
+
     def noted(cart: Cart, command: SetItem, desk: Desk) -> Effects:
         seen.setdefault(desk.envelope.id, []).append(cart.rev)
         return CARTS.handlers[SetItem](cart, command, desk)
@@ -52,7 +59,7 @@ async def test_commands_of_one_cart_take_effect_in_the_order_of_their_acceptance
         ]
 
     sent = await asyncio.gather(*(shop(number) for number in range(64)))
-    await house.worker(carts_with(noted, SetItem), observe=sizes.append)
+    await house.worker(carts_with(noted, SetItem), telemetry=Sizes())
     for number, ids in enumerate(sent):
         receipts = await house.receipts(ids)
         assert [receipt["rev"] for receipt in receipts] == list(range(1, 13))

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from broker.embedded import EmbeddedServer, MemoryJournal
 from broker.groups import Effects, WorkDesk
 from broker.messages import ExpireOrder, PaymentAuthorized
 from broker.runtime import Died, Runtime
+from broker.telemetry import Round, Telemetry, Traced
 from broker.topology import BY_NAME, DELIVERY_LIMIT, slot_of
 from documents.payments import Payment
 from documents.terms import Terms
@@ -75,10 +76,11 @@ async def test_a_worker_whose_loop_ends_says_so(house: House) -> None:
     """`died` raises, and it is no longer healthy: the process can end and be started anew. Nothing was acked."""
     await house.sell()
 
-    def broken(_size: int) -> None:
-        raise RuntimeError("the loop is broken")
+    class Broken(Telemetry):
+        def round(self, name: str, members: Sequence[Traced]) -> Round:
+            raise RuntimeError("the loop is broken")
 
-    worker = await house.worker(CARTS, observe=broken)
+    worker = await house.worker(CARTS, telemetry=Broken())
     health = [worker.healthy]
     sender, cart_id = shopper(1)
     sent = await house.send(add(cart_id), sender)

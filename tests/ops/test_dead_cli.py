@@ -32,7 +32,7 @@ from handlers.carts import CARTS
 from ops.cli import app
 from ops.database import prepare
 from ops.instance import Instance, announced
-from ops.up import Server
+from ops.serving import Server
 from tests.app.edges import OPERATOR, make_edge
 from tests.broker.house import ISBN, TIERS, envelope_of, until
 
