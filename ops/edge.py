@@ -17,13 +17,13 @@ from ops.database import open_database
 from ops.demo_catalogue import cover
 from ops.logs import configure
 from ops.settings import Settings, secret
-from ops.telemetry import Instruments, instruments
+from ops.telemetry import UNMEASURED, Instruments, instruments
 
 
 def make_edge(
     settings: Settings,
     endpoint: Endpoint,
-    measured: Instruments,
+    measured: Instruments = UNMEASURED,
     *,
     embedded: bool,
     console: str | None = None,

@@ -14,7 +14,7 @@ from handlers.expiry import EXPIRE_EVERY_S, expiring
 from ops import parts
 from ops.database import Database, open_database
 from ops.settings import Settings, secret
-from ops.telemetry import Held, Instruments, Looking, instruments
+from ops.telemetry import UNMEASURED, Held, Instruments, Looking, instruments
 from ops.telemetry.endpoint import Endpoint, answering
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ async def working(
     database: Database,
     *,
     name: str = "worker",
-    measured: Instruments = Instruments(),  # noqa: B008 - frozen
+    measured: Instruments = UNMEASURED,
 ) -> AsyncIterator[Runtime]:
     """Groups at work for as long as the block lasts; their stop finishes what was delivered."""
     groups = parts.groups(names, settings, database)

@@ -1,10 +1,11 @@
 """Health checks, as a container's engine runs them: exit status 0 or 1, one line that says what is wrong.
 
     python -m ops.containers.health edge              its /health/ready answers 200
-    python -m ops.containers.health worker GROUP      every queue of the group has a consumer
+    python -m ops.containers.health worker GROUP      every queue of the group has a consumer, and its own
+                                                      /health/ready answers 200 where QUIRE_METRICS_PORT is set
 
-A worker serves no HTTP, so the broker is asked: a group whose queues nobody consumes is what an operator must hear of,
-whatever its process looks like. Where several workers share a group, the check tells of the group, not of one of them.
+The broker is asked first: a group whose queues nobody consumes is what an operator must hear of, whatever its process
+looks like. Where several workers share a group, that part of the check tells of the group, not of one of them.
 """
 
 import asyncio
@@ -25,19 +26,19 @@ class Unhealthy(Exception):
     """What is wrong, in a sentence."""
 
 
-def check_edge(port: int) -> None:
-    """Returns where the edge on this port of 127.0.0.1 is ready. Raises `Unhealthy`."""
+def check_ready(what: str, port: int) -> None:
+    """Returns where what answers on this port of 127.0.0.1 is ready. Raises `Unhealthy`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WITHIN_S)
     try:
         connection.request("GET", "/health/ready")
         answer = connection.getresponse()
         said = answer.read(2000).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        raise Unhealthy(f"the edge on port {port} does not answer: {error!r}") from error
+        raise Unhealthy(f"the {what} on port {port} does not answer: {error!r}") from error
     finally:
         connection.close()
     if answer.status != http.HTTPStatus.OK:
-        raise Unhealthy(f"the edge is not ready ({answer.status}): {said}")
+        raise Unhealthy(f"the {what} is not ready ({answer.status}): {said}")
 
 
 async def check_group(rabbitmq_url: str, group: Group) -> None:
@@ -74,9 +75,11 @@ def main(arguments: list[str]) -> int:
     try:
         match arguments:
             case ["edge"]:
-                check_edge(int(os.environ.get("QUIRE_PORT", DEFAULT_PORT)))
+                check_ready("edge", int(os.environ.get("QUIRE_PORT", DEFAULT_PORT)))
             case ["worker", name] if name in BY_NAME:
                 asyncio.run(check_group(os.environ["QUIRE_RABBITMQ_URL"], BY_NAME[name]))
+                if port := os.environ.get("QUIRE_METRICS_PORT"):
+                    check_ready("worker", int(port))
             case _:
                 sys.stderr.write(
                     f"usage: python -m ops.containers.health edge | worker {{{','.join(BY_NAME)}}}\n"

@@ -45,13 +45,16 @@ class Instruments:
             await asyncio.to_thread(self._shut_down)
 
 
+UNMEASURED = Instruments()
+
+
 def instruments(settings: Settings, service: str) -> Instruments:
     """The instruments of a process; `service` is its name in traces ("quire-edge").
 
     Raises `ExporterMissing`.
     """
     if not settings.telemetry:
-        return Instruments()
+        return UNMEASURED
     series = Series()
     if not settings.otlp_endpoint:
         return Instruments(Told(series, log_ratio=settings.log_ratio), series)

@@ -74,6 +74,8 @@ async def up(node: Node, mongo: str, cache: str, folder: Path) -> AsyncIterator[
         }
         for there, here in local.items():
             given = {key: value.replace(there, here) for key, value in given.items()}
+        if "QUIRE_METRICS_PORT" in given:  # one machine instead of a container each
+            given |= {"QUIRE_METRICS_PORT": str(free_port()), "QUIRE_METRICS_HOST": "127.0.0.1"}
         environments[name] = {
             **given,
             "PATH": os.environ["PATH"],
