@@ -26,11 +26,6 @@ class Moment:
 
     receipts: int
     at: datetime = field(default_factory=utc_now)
-    begun: float = field(default_factory=time.perf_counter)
-
-    def elapsed_s(self) -> float:
-        """Seconds since."""
-        return time.perf_counter() - self.begun
 
 
 async def received(on: Stand) -> int:

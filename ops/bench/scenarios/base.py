@@ -1,5 +1,6 @@
 """What all scenarios share: the stand with its shelf, how load is put on, and how a loop of turns is measured."""
 
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,26 +78,41 @@ async def looped(
     receipts: int = 0,
     part: str = "",
 ) -> Figure:
-    """Turns of that load, after a warm-up; fills and returns the figure.
+    """Turns of that load by shoppers who come and go with it; fills and returns the figure. See `measured`."""
+    shoppers = await arrive(bench.on.urls, load.shoppers or POOL)
+    try:
+        return await measured(bench, shoppers, load, figure, turn, receipts=receipts, part=part)
+    finally:
+        leave(shoppers)
+
+
+async def measured(
+    bench: Bench,
+    shoppers: Sequence[Shopper],
+    load: Load,
+    figure: Figure,
+    turn: Turn[Shopper],
+    *,
+    seconds: float | None = None,
+    receipts: int = 0,
+    part: str = "",
+) -> Figure:
+    """Turns of these shoppers, after a warm-up; fills and returns the figure.
 
     `receipts` > 0: the turn's commands are not waited for; each leaves that many receipts, and the clock runs until the
     last is written. Processor time for one turn includes all that follows from it: it is taken when nothing moves.
     """
     on = bench.on
-    shoppers = await arrive(on.urls, load.shoppers or POOL)
-    try:
-        await _loop(shoppers, turn, load, bench.warm_up_s)
-        moment = await quiet(on)
-        meter = Meter.start(on)
-        taken = await _loop(shoppers, turn, load, bench.seconds)
-        if receipts:
-            await until_received(on, moment.receipts + receipts * taken.turns)
-            taken.seconds = moment.elapsed_s()
-        meter.cores(figure, taken.seconds)
-        await quiet(on)
-        meter.costs(figure, taken.turns)
-    finally:
-        leave(shoppers)
+    await _loop(shoppers, turn, load, bench.warm_up_s)
+    moment = await quiet(on)
+    meter, begun = Meter.start(on), time.perf_counter()
+    taken = await _loop(shoppers, turn, load, seconds or bench.seconds)
+    if receipts:
+        await until_received(on, moment.receipts + receipts * taken.turns)
+        taken.seconds = time.perf_counter() - begun
+    meter.cores(figure, taken.seconds)
+    await quiet(on)
+    meter.costs(figure, taken.turns)
     return await described(bench, figure, taken, moment, part)
 
 

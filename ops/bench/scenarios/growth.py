@@ -15,11 +15,9 @@ from documents.actors import utc_now
 from ops.bench.confirmations import WAYS
 from ops.bench.figures import Figure, WentWrong
 from ops.bench.loops import closed_loop, together
-from ops.bench.scenarios.base import Bench, Load, Scenario, described
-from ops.bench.scenarios.orders import buy_once
-from ops.bench.settling import quiet, until_received
+from ops.bench.scenarios.base import Bench, Load, Scenario, measured
+from ops.bench.scenarios.orders import TO_CONFIRMED, buy_once
 from ops.bench.shoppers import Shopper, arrive, leave
-from ops.bench.stand import Meter
 
 LINES = (1, 100)
 ORDERS = (10_000, 1_000_000)
@@ -41,16 +39,9 @@ async def _lines(bench: Bench, load: Load) -> list[Figure]:
         async def turn(shopper: Shopper, number: int, lines: int = lines) -> None:
             await shopper.add(bench.isbns[number % lines], wait=False)
 
-        await closed_loop(shoppers, turn, bench.warm_up_s)
         figure = Figure(name="growth", load=f"{lines} lines", what=LONGER.what, value=0.0)
-        moment, meter = await quiet(bench.on), Meter.start(bench.on)
-        taken = await closed_loop(shoppers, turn, bench.seconds)
-        await until_received(bench.on, moment.receipts + taken.turns)
-        taken.seconds = moment.elapsed_s()
-        meter.cores(figure, taken.seconds)
-        meter.costs(figure, taken.turns)
+        figures.append(await measured(bench, shoppers, load, figure, turn, receipts=1))
         leave(shoppers)
-        figures.append(await described(bench, figure, taken, moment))
     return compared(figures)
 
 
@@ -73,14 +64,8 @@ async def _orders(bench: Bench, load: Load) -> list[Figure]:
             for many in ORDERS:
                 await _store(bench, stored, many)
                 stored = many
-                await closed_loop(shoppers, turn, bench.warm_up_s)
                 figure = Figure(name="growth", load=f"{many:,} orders", what=MORE.what, value=0.0)
-                moment, meter = await quiet(bench.on), Meter.start(bench.on)
-                taken = await closed_loop(shoppers, turn, bench.seconds)
-                meter.cores(figure, taken.seconds)
-                await quiet(bench.on)
-                meter.costs(figure, taken.turns)
-                figures.append(await described(bench, figure, taken, moment, "order to confirmed"))
+                figures.append(await measured(bench, shoppers, load, figure, turn, part=TO_CONFIRMED))
         finally:
             leave(shoppers)
             await _take_away(bench)

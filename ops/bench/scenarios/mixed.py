@@ -5,7 +5,7 @@ from random import Random
 from ops.bench.confirmations import WAYS
 from ops.bench.figures import Figure
 from ops.bench.scenarios.base import Bench, Load, Scenario, looped
-from ops.bench.scenarios.orders import buy_once
+from ops.bench.scenarios.orders import TO_CONFIRMED, buy_once
 from ops.bench.scenarios.reads import LIST
 from ops.bench.shoppers import Shopper
 
@@ -31,7 +31,7 @@ async def _mixed(bench: Bench, load: Load) -> list[Figure]:
             return None
 
         figure = Figure(name=MIXED.name, load=load.name, what=MIXED.what, value=0.0)
-        return [await looped(bench, load, figure, turn, part="order to confirmed")]
+        return [await looped(bench, load, figure, turn, part=TO_CONFIRMED)]
 
 
 MIXED = Scenario("mixed", "90 reads, 9 additions to a cart, 1 purchase", _mixed)

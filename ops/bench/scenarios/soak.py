@@ -4,12 +4,10 @@ import asyncio
 
 from ops.bench.confirmations import WAYS
 from ops.bench.figures import Figure
-from ops.bench.loops import closed_loop
-from ops.bench.scenarios.base import Bench, Load, Scenario, described
-from ops.bench.scenarios.orders import buy_once
-from ops.bench.settling import quiet
+from ops.bench.scenarios.base import Bench, Load, Scenario, measured
+from ops.bench.scenarios.orders import TO_CONFIRMED, buy_once
 from ops.bench.shoppers import Shopper, arrive, leave
-from ops.bench.stand import Meter, Stand
+from ops.bench.stand import Stand
 
 SAMPLES = 180
 PARTS = ("edge", "worker")
@@ -25,18 +23,14 @@ async def _soak(bench: Bench, load: Load) -> list[Figure]:
         async def turn(shopper: Shopper, number: int) -> float:
             return await buy_once(bench, ways, shopper, number)
 
-        await closed_loop(shoppers, turn, bench.warm_up_s)
-        moment, meter = await quiet(bench.on), Meter.start(bench.on)
         sampling = asyncio.create_task(_sample(bench.on, figure, minutes * 60 / SAMPLES))
         try:
-            taken = await closed_loop(shoppers, turn, minutes * 60)
+            await measured(bench, shoppers, load, figure, turn, seconds=minutes * 60, part=TO_CONFIRMED)
+            if sampling.done():
+                sampling.result()  # it only ends by an error
         finally:
             sampling.cancel()
             leave(shoppers)
-    meter.cores(figure, taken.seconds)
-    await quiet(bench.on)
-    meter.costs(figure, taken.turns)
-    await described(bench, figure, taken, moment, "order to confirmed")
     figure.also |= grown(figure.resident_over_time_mb)
     return [figure]
 
