@@ -77,7 +77,7 @@ class Options:
             shoppers=(CROWD,),
             open_loop=False,
             waiting=GATE_WAITING,
-            calm=GATE_CALM,
+            calm=GATE_CALM if self.calm is None else self.calm,
         )
 
     def asked(self) -> list[Scenario]:

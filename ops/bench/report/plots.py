@@ -1,6 +1,7 @@
 """The plots, as SVG that stands within the page."""
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
@@ -60,7 +61,9 @@ def _latency(axis: Any, figures: Sequence[Figure]) -> None:
 
 
 def _by_shoppers(report: Report) -> list[Figure]:
-    return [figure for figure in report.figures if "shopper" in figure.load and _counts(figure)]
+    crowds = [figure for figure in report.figures if "shopper" in figure.load and _counts(figure)]
+    several = Counter(figure.name for figure in crowds)
+    return [figure for figure in crowds if several[figure.name] > 1]
 
 
 def _throughput(axis: Any, figures: Sequence[Figure]) -> None:
