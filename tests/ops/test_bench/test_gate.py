@@ -95,6 +95,10 @@ def test_without_anything_kept_there_is_nothing_to_pass(tmp_path: Path) -> None:
         read_kept(tmp_path / "kept.json")
 
 
-def test_what_the_gate_measures_is_known_by_name() -> None:
-    """All of it."""
+def test_the_gate_measures_all_that_is_kept_in_the_repository() -> None:
+    """What `make bench-check` runs is known by name, and the file there can be held against it."""
     assert set(GATED) <= set(KNOWN)
+    kept = read_kept()
+    assert kept.ratios
+    assert kept.budgets_ms
+    assert all(each.passes for each in compare(kept, kept))
