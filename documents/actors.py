@@ -15,8 +15,11 @@ from pymongo import InsertOne, UpdateOne
 class Stored(Document):
     """A Beanie document that can be made and changed without a database: only reading and writing need one.
 
-    Beanie's own constructor asks for the collection, which plain functions on documents do not have.
+    Beanie's own constructor asks for the collection, which plain functions on documents do not have; and its documents
+    may be parsed lazily, for which they look twice at every attribute that is read: ours never are.
     """
+
+    __getattribute__ = object.__getattribute__
 
     def __init__(self, /, **data: Any) -> None:
         BaseModel.__init__(self, **data)
