@@ -45,7 +45,8 @@ SETTLED: Final = """() => new Promise((resolve) => {
   look()
 })"""
 OBSERVED: Final = """() => new Promise((resolve) => {
-  const seen = { lcp_ms: 0, shift: 0, script_bytes: 0 }
+  const seen = { lcp_ms: 0, shift: 0, script_bytes: 0, moved: [] }
+  const named = ({ node }) => node ? `${node.nodeName} ${node.className ?? node.textContent}` : 'something gone'
   for (const each of performance.getEntriesByType('resource')) {
     if (/\\.js$/.test(each.name)) seen.script_bytes += each.encodedBodySize
   }
@@ -56,17 +57,24 @@ OBSERVED: Final = """() => new Promise((resolve) => {
   })
   Promise.all([
     observe('largest-contentful-paint', (entry) => { seen.lcp_ms = Math.max(seen.lcp_ms, entry.startTime) }),
-    observe('layout-shift', (entry) => { seen.shift += entry.value }),
+    observe('layout-shift', (entry) => {
+      seen.shift += entry.value
+      seen.moved.push(...entry.sources.map(named))
+    }),
   ]).then(() => resolve(seen))
 })"""
 
 
 class Visit(NamedTuple):
-    """One first visit: Largest Contentful Paint in ms, the sum of layout shifts, bytes of script as they travelled."""
+    """One first visit: Largest Contentful Paint in ms, the sum of layout shifts, bytes of script as they travelled.
+
+    `moved` names what shifted: an element's name and class, or the text.
+    """
 
     lcp_ms: float
     shift: float
     script_bytes: int
+    moved: list[str]
 
 
 async def first_visit(browser: Browser, url: str, *, width: int = 1280, height: int = 900) -> Visit:

@@ -16,7 +16,6 @@ from app.reads.money import Money
 from app.routes.shop.build import Texts
 
 SIGNS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
-FAN: Final = 3  # covers beside the first words
 COVER: Final = 'width="300" height="450" decoding="async"'
 
 
@@ -41,17 +40,10 @@ def authors(book: BookView) -> str:
 
 
 def home_body(say: Texts, shelves: list[tuple[SubjectCount, list[BookView]]]) -> str:
-    """The first page: a shelf for each subject."""
-    # One of each other shelf, in the shop's own language.
-    in_front = [next((each for each in books if each.language == "eng"), None) for _, books in shelves[1:]]
-    fan = "".join(
-        f'<a href="/books/{book.isbn}"><img class="cover" src="{book.cover_url}" '
-        f'alt="{escape(say("book.cover", title=book.title))}" {COVER} loading="lazy"></a>'
-        for book in [each for each in in_front if each is not None][:FAN]
-    )
+    """The first page: a shelf for each subject. Covers beside the first words come with the script: soon enough."""
     hero = (
         f'<div class="hero"><div class="hero__text"><h1>{escape(say("shop.claim"))}</h1>'
-        f'<p>{escape(say("shop.lead"))}</p></div><div class="hero__fan">{fan}</div></div>'
+        f'<p>{escape(say("shop.lead"))}</p></div><div class="hero__fan"></div></div>'
     )
     return hero + "".join(
         f'<section class="shelf"><div class="shelf__head"><h2>{escape(subject.name)}</h2>'

@@ -7,7 +7,7 @@ import { number, t } from '../i18n'
 import { BookCard, Cover } from '../ui/books'
 import { Failed, Heading, usePage } from '../ui/page'
 
-const FAN = 3 // as in app/routes/shop/body.py
+const FAN = 3 // covers beside the first words; the edge leaves them out, so that the first paint is not theirs
 
 /** A shelf's book for the fan: one in the shop's own language. */
 function inFront(books: Book[]): Book | undefined {
