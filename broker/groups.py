@@ -127,12 +127,16 @@ class OrderedGroup:
 
 @dataclass(frozen=True)
 class UnorderedGroup:
-    """The handlers of a group that talks to the outside world, several at a time."""
+    """The handlers of a group that talks to the outside world, several at a time.
+
+    `outside`, where it is known, says what is wrong out there, in words, or None.
+    """
 
     name: str
     handlers: Mapping[type[Message], UnorderedHandler]
     concurrency: int = 64
     attempts_max: int = 12
+    outside: Callable[[], str | None] | None = None
 
 
 class Transient(Exception):

@@ -33,6 +33,7 @@ from broker.messages.payments import PaymentEvent
 from documents.payments import Payment, PaymentStatus
 from documents.refusals import NotPermitted
 from handlers.payments.bounded import BoundedGateway
+from handlers.payments.breaker import BreakingGateway, CircuitBreaker
 from handlers.payments.gateway import Charge, Gateway, GatewayDeclined
 
 S = PaymentStatus
@@ -233,9 +234,12 @@ def _nothing(payment: Payment) -> Effects:
     )
 
 
-def payments(gateway: Gateway) -> UnorderedGroup:
-    """The group, on any gateway: its calls are bounded in time and retried for short failures here."""
-    handlers = Payments(BoundedGateway(gateway))
+def payments(gateway: Gateway, *, circuit: CircuitBreaker | None = None) -> UnorderedGroup:
+    """The group, on any gateway: its calls are bounded in time and retried for short failures here, and one that keeps
+    failing is left alone for a while.
+    """
+    circuit = circuit or CircuitBreaker()
+    handlers = Payments(BreakingGateway(BoundedGateway(gateway), circuit))
     return UnorderedGroup(
         name="payments",
         handlers={
@@ -245,4 +249,5 @@ def payments(gateway: Gateway) -> UnorderedGroup:
             RefundRequested: handlers.refund,
             ExpireOrder: handlers.expire,
         },
+        outside=lambda: circuit.trouble,
     )
