@@ -57,6 +57,16 @@ class AckBook:
 
     def __init__(self) -> None:
         self._channels: dict[AbstractChannel, Acks] = {}
+        self._held: list[Delivery] | None = None
+
+    def hold(self) -> None:
+        """Keeps acks back, so that the broker sends nothing new beyond the prefetch, until `release`."""
+        self._held = self._held or []
+
+    async def release(self) -> None:
+        """Sends what was kept back."""
+        held, self._held = self._held or [], None
+        await self.done(held)
 
     def opened(self, delivery: Delivery) -> None:
         """A delivery arrived."""
@@ -68,6 +78,9 @@ class AckBook:
 
     async def done(self, deliveries: Iterable[Delivery]) -> None:
         """Acks finished deliveries, channel by channel."""
+        if self._held is not None:
+            self._held.extend(deliveries)
+            return
         by_channel: dict[AbstractChannel, list[int]] = {}
         for delivery in deliveries:
             by_channel.setdefault(delivery.channel, []).append(delivery.tag)

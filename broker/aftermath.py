@@ -12,6 +12,7 @@ import structlog
 
 from broker.acks import AckBook
 from broker.delivery import Delivery
+from broker.ending import end
 from broker.outbox import Outbox, Row
 from broker.outcomes import ReceiptRow, ends_operation
 from broker.publish import Publisher
@@ -63,9 +64,7 @@ class Aftermath:
 
     async def close(self) -> None:
         """Drops what is under way: the relay sends the rows, and those who wait look at the receipts."""
-        for task in self._tasks:
-            task.cancel()
-        await self.finished()
+        await end(self._tasks)
 
     async def _follow_up(
         self,

@@ -18,6 +18,7 @@ SHORT_BYTES_MAX = 255  # AMQP 0-9-1, 4.2.5.3: what a property such as message_id
 ENVELOPE_BYTES_MAX = 16_384  # an envelope without its message; its fields become receipts and headers
 
 ATTEMPTS_HEADER = "x-quire-attempts"
+RETURNS_HEADER = "x-delivery-count"  # the broker's: how often a quorum queue delivered it in vain
 FIRST_FAILED_HEADER = "x-quire-first-failed-at"
 
 
@@ -30,7 +31,8 @@ class Delivery:
     """A delivered message. `message` is None where it could not be decoded, and `failure` says why.
 
     `attempts` counts the failed attempts before this delivery, from our own header: RabbitMQ 4 does not carry x-death
-    counts through a republish.
+    counts through a republish. `returns` counts, by the broker, the deliveries that nobody finished; `noted` says that
+    broker/suspicion.py has a note on this one.
     """
 
     group: Group
@@ -42,6 +44,8 @@ class Delivery:
     failure: BaseException | None = None
     reason: str = ""
     attempts: int = 0
+    returns: int = 0
+    noted: bool = False
     first_failed_at: str | None = None
     replay: Replay | None = None
     due: float = 0.0  # event-loop time before which it is not tried again (in place)
@@ -83,9 +87,11 @@ def receive(group: Group, queue: str, raw: AbstractIncomingMessage) -> Delivery:
     channel = raw.channel
     headers = raw.headers
     attempts = headers.get(ATTEMPTS_HEADER, 0)
+    returns = headers.get(RETURNS_HEADER, 0)
     first = headers.get(FIRST_FAILED_HEADER)
     known: dict[str, Any] = {
         "attempts": attempts if isinstance(attempts, int) else 0,
+        "returns": returns if isinstance(returns, int) else 0,
         "first_failed_at": str(first) if first else None,
         "replay": Replay.read(headers),
     }

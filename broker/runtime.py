@@ -12,18 +12,15 @@ from broker.acks import AckBook
 from broker.actors.loop import CommitLoop
 from broker.aftermath import Aftermath
 from broker.connection import Broker, Endpoint
-from broker.consume import (
-    ORDERED_PREFETCH,
-    UNDERTAKER_PREFETCH,
-    UNORDERED_PREFETCH,
-    accept_from_the_first,
-    subscribe,
-)
+from broker.consume import ORDERED_PREFETCH, UNDERTAKER_PREFETCH, UNORDERED_PREFETCH, Consumer
 from broker.delivery import Delivery
+from broker.ending import end
 from broker.groups import OrderedGroup, UnorderedGroup
 from broker.outbox import RELAY_EVERY_S, Outbox
+from broker.pausing import PAUSE_AFTER_S, Pausing
 from broker.publish import Publisher
 from broker.retry import IN_PLACE_LIMIT_S
+from broker.suspicion import Suspicion
 from broker.telemetry import SILENT, Telemetry
 from broker.topology import BY_NAME, DELIVERY_LIMIT, RETRY_TIERS, RetryTier
 from broker.units import GroupCommit
@@ -48,7 +45,8 @@ class Runtime:
     """Runs groups against one broker and one database. `start` after Beanie and the topology stand.
 
     `tiers` are the retry queues that the topology was applied with; `in_place_limit_s` bounds how long an actor's
-    mailbox waits for a message that is refused in place.
+    mailbox waits for a message that is refused in place. `pause_after_s` is how long a database may be away before the
+    queues are given back.
     """
 
     def __init__(
@@ -63,6 +61,7 @@ class Runtime:
         tiers: tuple[RetryTier, ...] = RETRY_TIERS,
         in_place_limit_s: float = IN_PLACE_LIMIT_S,
         relay_every_s: float = RELAY_EVERY_S,
+        pause_after_s: float = PAUSE_AFTER_S,
         publisher: Publisher | None = None,
     ) -> None:
         self.publisher = publisher or Publisher(endpoint, name=f"{name} publishes", telemetry=telemetry)
@@ -71,6 +70,7 @@ class Runtime:
         self._acks = AckBook()
         self._outbox = Outbox(self.publisher)
         self._aftermath = Aftermath(self.publisher, self._outbox, self._acks, telemetry)
+        self._suspicion = Suspicion()
         self._commits = GroupCommit(database.client, telemetry)
         self._loop = CommitLoop(
             database,
@@ -78,18 +78,32 @@ class Runtime:
             terms,
             self._acks,
             self._aftermath,
+            self._suspicion,
             telemetry=telemetry,
             in_place_limit_s=in_place_limit_s,
         )
         self._groups = tuple(group.name for group in groups)
+        self._outside = {
+            group.name: group.outside
+            for group in groups
+            if isinstance(group, UnorderedGroup) and group.outside is not None
+        }
         self._tiers = tiers
         self._relay_every_s = relay_every_s
         self._workers: list[Worker] = []
+        self._ordered: list[Consumer] = []
+        self._unordered: list[Consumer] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._minders: list[asyncio.Task[None]] = []
         self._death: BaseException | None = None
         self._dead = asyncio.Event()
         for group in groups:
             self._subscribe(group, terms)
+        self._pausing = Pausing(database, (self._loop, self._commits), self._consumers, after_s=pause_after_s)
+
+    @property
+    def _consumers(self) -> tuple[Consumer, ...]:
+        return (*self._ordered, *self._unordered)
 
     def _subscribe(self, group: OrderedGroup | UnorderedGroup, terms: Terms) -> None:
         place = BY_NAME[group.name]
@@ -104,14 +118,15 @@ class Runtime:
                 self.publisher,
                 self._acks,
                 self._aftermath,
+                self._suspicion,
                 died=self._die,
                 telemetry=self._telemetry,
                 tiers=self._tiers,
             )
             self._workers.append(worker)
             deliver, prefetch = worker.deliver, UNORDERED_PREFETCH
-        for queue in place.queues:
-            subscribe(self._broker, place, queue, prefetch, deliver)
+        consumers = self._ordered if place.ordered else self._unordered
+        consumers.extend(Consumer(self._broker, place, queue, prefetch, deliver) for queue in place.queues)
 
         def bury(delivery: Delivery) -> None:
             """What the broker gave up: its handler is not asked again, it may be what killed the workers."""
@@ -122,14 +137,40 @@ class Runtime:
                 "delivery limit reached", GaveUp(f"delivered {DELIVERY_LIMIT + 1} times, never finished")
             )
             delivery.message = None
+            delivery.returns = 0  # it is not tried, so there is nothing to suspect
             deliver(delivery)
 
-        subscribe(self._broker, place, place.undertaker, UNDERTAKER_PREFETCH, bury)
+        self._unordered.append(Consumer(self._broker, place, place.undertaker, UNDERTAKER_PREFETCH, bury))
 
     @property
     def healthy(self) -> bool:
         """Whether broker and database are there; while not, deliveries wait and nothing is spent."""
-        return self._death is None and self.publisher.ready and self._loop.healthy and self._commits.healthy
+        return not self.trouble
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """What keeps it from working, by part, in words; empty where it is ready."""
+        found = {}
+        if self._death is not None:
+            found["worker"] = f"ended: {self._death!r}"
+        if (why := self.publisher.refusing) is not None:
+            found["broker"] = why
+        if self._pausing.paused:
+            found["database"] = "away: the queues are given back until it answers"
+        elif not (self._loop.healthy and self._commits.healthy):
+            found["database"] = "away: deliveries wait"
+        return found
+
+    @property
+    def outgoing(self) -> tuple[str, ...]:
+        """The groups that know how the outside world is."""
+        return tuple(self._outside)
+
+    @property
+    def outside(self) -> dict[str, str]:
+        """What is wrong with the outside world, by group; the worker is ready all the same."""
+        found = {name: ask() for name, ask in self._outside.items()}
+        return {name: trouble for name, trouble in found.items() if trouble is not None}
 
     @property
     def held(self) -> dict[str, list[Delivery]]:
@@ -146,8 +187,9 @@ class Runtime:
             self._run(self._loop.run(), "commit loop")
             self._run(self._commits.run(), "group commit")
             self._run(self.every(self._relay_every_s, self._outbox.relay_once), "outbox relay")
-            accept_from_the_first(self._broker)
-            await self._broker.start()
+            await self._broker.connect()
+            await asyncio.gather(*(consumer.open() for consumer in self._consumers))
+            self._minders = [self._run(self._pausing.run(), "pausing")]
         except BaseException:
             await self._close()
             raise
@@ -177,13 +219,20 @@ class Runtime:
     async def stop(self) -> None:
         """Takes no more, finishes what was delivered, and goes; what is not done in 10 s is given back.
 
-        What waits in its mailbox for a later attempt is given back at once.
+        What waits in its mailbox for a later attempt is given back at once. Acks are kept until all is done, so that
+        the broker sends no more for nothing: what comes back was delivered once more, and that is counted.
         """
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
-                await asyncio.gather(*(subscriber.stop() for subscriber in self._broker.subscribers))
+                await end(self._minders)  # they would open again what is closed here
+                for consumer in self._ordered:
+                    consumer.stop_filing()
+                self._acks.hold()
+                await asyncio.gather(*(consumer.cancel() for consumer in self._unordered))
                 if self._death is None:
                     await self._drained()
+                await self._acks.release()
+                await asyncio.gather(*(consumer.close() for consumer in self._ordered))
         except TimeoutError:
             log.warning("stop.unfinished", waiting=len(self._loop.mailboxes))
         finally:
@@ -196,20 +245,19 @@ class Runtime:
         await self._aftermath.finished()
 
     async def _close(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
         for worker in self._workers:
             await worker.close()
         await self._aftermath.close()
+        await self._acks.release()
         await self._broker.stop()
         await self.publisher.close()
 
-    def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _run(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 
 from broker.actors.store import (
@@ -104,7 +105,11 @@ class GroupCommit:
                 return
 
     async def run(self) -> None:
-        """Works until cancelled."""
+        """Works until cancelled, on one session: see `CommitLoop.run`."""
+        async with self._client.start_session() as session:
+            await self._take(session)
+
+    async def _take(self, session: AsyncClientSession) -> None:
         size = 0
         while True:
             units = [await self._waiting.get()]
@@ -113,15 +118,15 @@ class GroupCommit:
             while len(units) < UNITS_MAX and not self._waiting.empty():
                 units.append(self._waiting.get_nowait())
             size = len(units)
-            await self._write([unit for unit in units if not unit.written.done()])
+            await self._write([unit for unit in units if not unit.written.done()], session)
 
-    async def _write(self, units: Sequence[Unit]) -> None:
+    async def _write(self, units: Sequence[Unit], session: AsyncClientSession) -> None:
         conflicts = 0
         while units:
             try:
-                await self._transaction(units)
+                await self._transaction(units, session)
             except (AlreadyReceived, Fenced) as error:
-                await self._split(units, error)
+                await self._split(units, session, error)
                 return
             except UNWRITABLE as error:
                 if is_conflict(error):
@@ -131,7 +136,7 @@ class GroupCommit:
                     self._away(error)
                     await asyncio.sleep(PAUSE_S)
                 else:
-                    await self._split(units, error)
+                    await self._split(units, session, error)
                     return
             else:
                 self.healthy = True
@@ -140,24 +145,23 @@ class GroupCommit:
                         unit.written.set_result(None)
                 return
 
-    async def _transaction(self, units: Sequence[Unit]) -> None:
+    async def _transaction(self, units: Sequence[Unit], session: AsyncClientSession) -> None:
         receipts = [unit.receipt for unit in units if unit.receipt is not None]
-        async with self._client.start_session() as session:
-            with self._telemetry.round("unordered", units) as told, told.transaction():
-                async with await session.start_transaction(**TRANSACTION):
-                    await insert_receipts(receipts, session)
-                    await write_actors((actor for unit in units for actor in unit.actors), session)
-                    await finish_operations(operations_ended(receipts), session)
-                    await insert_rows([row for unit in units for row in unit.rows], session)
+        with self._telemetry.round("unordered", units) as told, told.transaction():
+            async with await session.start_transaction(**TRANSACTION):
+                await insert_receipts(receipts, session)
+                await write_actors((actor for unit in units for actor in unit.actors), session)
+                await finish_operations(operations_ended(receipts), session)
+                await insert_rows([row for unit in units for row in unit.rows], session)
 
-    async def _split(self, units: Sequence[Unit], error: Exception) -> None:
+    async def _split(self, units: Sequence[Unit], session: AsyncClientSession, error: Exception) -> None:
         if len(units) == 1:
             if not units[0].written.done():
                 units[0].written.set_exception(error)
             return
         middle = len(units) // 2
-        await self._write(units[:middle])
-        await self._write(units[middle:])
+        await self._write(units[:middle], session)
+        await self._write(units[middle:], session)
 
     def _away(self, error: BaseException) -> None:
         if self.healthy:

@@ -16,6 +16,7 @@ from broker.acks import AckBook
 from broker.actors.store import AlreadyReceived, Fenced
 from broker.aftermath import Aftermath
 from broker.delivery import ATTEMPTS_HEADER, FIRST_FAILED_HEADER, Delivery
+from broker.ending import end
 from broker.faults import is_away, is_conflict
 from broker.groups import A, Effects, Transient, UnorderedGroup
 from broker.messages import Envelope, UnknownMessage
@@ -34,6 +35,7 @@ from broker.outcomes import (
 from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher, Unroutable
 from broker.retry import Delayed
 from broker.superseding import supersedes
+from broker.suspicion import Suspicion
 from broker.telemetry import HANDLED, SILENT, Span, Telemetry
 from broker.topology import RETRY_TIERS, RetryTier
 from broker.units import GroupCommit, Unit
@@ -85,6 +87,7 @@ class Worker:
         publisher: Publisher,
         acks: AckBook,
         aftermath: Aftermath,
+        suspicion: Suspicion,
         *,
         died: Callable[[BaseException], None],
         telemetry: Telemetry = SILENT,
@@ -96,6 +99,7 @@ class Worker:
         self._publisher = publisher
         self._acks = acks
         self._aftermath = aftermath
+        self._suspicion = suspicion
         self._died = died
         self._telemetry = telemetry
         self._policy = Delayed(group.attempts_max, tiers)
@@ -122,9 +126,7 @@ class Worker:
 
     async def close(self) -> None:
         """Drops what is under way: the broker gives it back."""
-        for task in self._tasks:
-            task.cancel()
-        await self.finished()
+        await end(self._tasks)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
@@ -134,10 +136,11 @@ class Worker:
     async def _work(self, delivery: Delivery) -> None:
         """Attempts until it is settled, goes to wait, or belongs to somebody else."""
         HANDLED.set(delivery)  # this task's own
-        async with self._room:
+        async with self._suspicion.alone(delivery), self._room:
             delivery.taken_at = asyncio.get_running_loop().time()
             while not delivery.gone:
                 try:
+                    await self._suspicion.note(delivery)
                     await self._attempt(delivery)
                 except (Transient, Fenced) as error:
                     tier = self._policy.next(delivery.attempts + 1)

@@ -13,6 +13,7 @@ from documents.outbox import OutboxRow
 from documents.payments import Payment
 from documents.shipments import Shipment
 from documents.stock import Movement, Stock
+from documents.suspects import Suspect
 
 DOCUMENTS: tuple[type[Document], ...] = (
     User,
@@ -29,4 +30,5 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Receipt,
     OutboxRow,
     AuditEntry,
+    Suspect,
 )

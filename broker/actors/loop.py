@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 import structlog
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
 from broker.acks import AckBook
@@ -24,6 +25,7 @@ from broker.faults import DOUBLINGS_MAX, UNWRITABLE, conflict_delay, is_away, is
 from broker.groups import OrderedGroup
 from broker.linger import linger_s
 from broker.retry import IN_PLACE_LIMIT_S, in_place_delay
+from broker.suspicion import Suspicion, is_suspect
 from broker.telemetry import IN_PLACE, SILENT, Telemetry, ids_of
 from documents.actors import utc_now
 from documents.terms import Terms
@@ -50,6 +52,7 @@ class CommitLoop:
         terms: Terms,
         acks: AckBook,
         aftermath: Aftermath,
+        suspicion: Suspicion,
         *,
         batch_max: int = BATCH_MAX,
         in_place_limit_s: float = IN_PLACE_LIMIT_S,
@@ -62,6 +65,7 @@ class CommitLoop:
         self._terms = terms
         self._acks = acks
         self._aftermath = aftermath
+        self._suspicion = suspicion
         self._batch_max = batch_max
         self._in_place_limit_s = in_place_limit_s
         self._telemetry = telemetry
@@ -77,7 +81,15 @@ class CommitLoop:
             self._idle.clear()
 
     async def run(self) -> None:
-        """Works until cancelled; a batch that is under way is then given back by the broker."""
+        """Works until cancelled; a batch that is under way is then given back by the broker.
+
+        One session for all batches: a transaction that a lost connection left open at the server, with its documents
+        locked, ends there when the next one of the same session begins.
+        """
+        async with self._store.client.start_session() as session:
+            await self._take(session)
+
+    async def _take(self, session: AsyncClientSession) -> None:
         size = 0
         while True:
             await self.mailboxes.arrived()
@@ -90,7 +102,7 @@ class CommitLoop:
             for each in batch:
                 each.taken_at = now
             # Deliveries of a channel that is gone come again: working them off would cost, not harm.
-            await self._work([each for each in batch if not each.gone])
+            await self._work([each for each in batch if not each.gone], session)
             if not self.mailboxes.ready:
                 self._idle.set()
 
@@ -98,7 +110,7 @@ class CommitLoop:
         """Returns once the last batch is committed and nothing is left to take; mailboxes that wait may still."""
         await self._idle.wait()
 
-    async def _work(self, batch: list[Delivery]) -> None:
+    async def _work(self, batch: list[Delivery], session: AsyncClientSession) -> None:
         """Brings a batch to its end, whatever it takes: redone, postponed, paused or split."""
         parts: Parts = deque([batch])
         look_up = any(each.raw.redelivered for each in batch)
@@ -108,7 +120,7 @@ class CommitLoop:
                 parts.popleft()
                 continue
             try:
-                decided = await self._commit(parts[0], look_up=look_up)
+                decided = await self._commit(parts[0], session, look_up=look_up)
             except AlreadyReceived:
                 look_up = True
             except Fenced as fence:
@@ -129,7 +141,7 @@ class CommitLoop:
                     await asyncio.sleep(conflict_delay(conflicts))
                 elif is_away(error):
                     look_up = True
-                    pauses = await self._pause(pauses, error)
+                    pauses = await self._pause(parts, pauses, error)
                 else:
                     self._isolate(parts, error)
             else:
@@ -137,15 +149,19 @@ class CommitLoop:
                 conflicts = fences = pauses = 0
                 parts.popleft()
                 await self._aftermath.settle(decided.answers, decided.rows, decided.states)
+                await self._suspicion.clear(batch[0])
 
-    async def _commit(self, batch: Sequence[Delivery], *, look_up: bool) -> Decided:
+    async def _commit(
+        self, batch: Sequence[Delivery], session: AsyncClientSession, *, look_up: bool
+    ) -> Decided:
         """One attempt. Documents are loaded inside the transaction, so that a retry sees them afresh."""
-        async with self._store.client.start_session() as session:
-            with self._telemetry.round("ordered", batch) as told, told.transaction():
-                async with await session.start_transaction(**TRANSACTION):
-                    loaded = await self._store.load(batch, session, look_up=look_up)
-                    decided = apply(batch, loaded, self._groups, self._terms, utc_now())
-                    await self._store.write(loaded, decided, session)
+        if len(batch) == 1 and is_suspect(batch[0]):
+            await self._suspicion.note(batch[0])
+        with self._telemetry.round("ordered", batch) as told, told.transaction():
+            async with await session.start_transaction(**TRANSACTION):
+                loaded = await self._store.load(batch, session, look_up=look_up)
+                decided = apply(batch, loaded, self._groups, self._terms, utc_now())
+                await self._store.write(loaded, decided, session)
         decided.states = states_for_waiting(decided, loaded)
         return decided
 
@@ -170,12 +186,14 @@ class CommitLoop:
         for part in parts:
             part[:] = [each for each in part if id(each) not in waiting]
 
-    async def _pause(self, pauses: int, error: BaseException) -> int:
-        """The database is away: everything waits, nothing counts as an attempt."""
+    async def _pause(self, parts: Parts, pauses: int, error: BaseException) -> int:
+        """The database is away: everything waits, nothing counts as an attempt; what was given back is let go."""
         if self.healthy:
             log.warning("database.away", error=str(error))
         self.healthy = False
         await asyncio.sleep(min(PAUSE_MAX_S, 0.1 * 2.0 ** min(pauses, DOUBLINGS_MAX)))
+        for part in parts:
+            part[:] = [each for each in part if not each.gone]
         return pauses + 1
 
     def _isolate(self, parts: Parts, error: Exception) -> None:

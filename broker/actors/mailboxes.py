@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from broker.delivery import Delivery
+from broker.suspicion import is_suspect
 
 Actor = tuple[str, str]
 
@@ -68,9 +69,13 @@ class Mailboxes:
         return sum(each.actor == delivery.actor for each in self._ready)
 
     async def take(self, most: int) -> list[Delivery]:
-        """At least one and at most `most` deliveries, in order, as soon as there are any."""
+        """At least one and at most `most` deliveries, in order, as soon as there are any; a suspect comes alone."""
         await self.arrived()
-        return [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+        batch = [self._ready.popleft()]
+        alone = is_suspect(batch[0])
+        while self._ready and len(batch) < most and not (alone or is_suspect(self._ready[0])):
+            batch.append(self._ready.popleft())
+        return batch
 
     async def arrived(self) -> None:
         """Returns as soon as there is something to take."""

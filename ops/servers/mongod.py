@@ -20,6 +20,8 @@ READY_WITHIN_S = 60
 URL_OPTIONS = f"replicaSet={REPLICA_SET}&w=majority&journal=true&readConcernLevel=majority&retryWrites=true"
 NOT_YET_INITIATED, NODE_NOT_FOUND, INVALID_CONFIG = 94, 74, 93
 
+TRANSACTION_WITHIN_S = 5
+
 
 class Mongod:
     """A running mongod, primary of its one-node replica set. Made by `Mongod.start`.
@@ -139,6 +141,9 @@ def _command(program: Path, data: Path, port: int) -> tuple[str, ...]:
         ),
         # The flight recorder writes to disk every second and helps only MongoDB's own support.
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        # A worker that is killed in a transaction leaves its documents locked until the server gives up on it, by
+        # default after 60 s. Ours take milliseconds.
+        *("--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_WITHIN_S}"),
         # There is no other node that a stopping primary could hand over to.
         *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
     )

@@ -19,6 +19,11 @@ from ops.servers.ports import free_port, listening
 
 # Debian's /usr/sbin/rabbitmq-server changes to a user who may not write our folder: the scripts behind it.
 SCRIPTS = ("usr/lib/rabbitmq/bin", "usr/local/sbin", "opt/rabbitmq/sbin", "opt/homebrew/sbin")
+# RabbitMQ reads its memory and its disk in /proc, so it gets one, in a mount namespace that ends with it.
+IN_ANOTHER_SYSTEM = (
+    *("unshare", "--mount", "--propagation", "private"),
+    *("sh", "-c", 'mount -t proc proc "$1/proc" && exec chroot "$@"', "sh"),
+)
 READY_WITHIN_S = 90
 CTL_WITHIN_S = 60
 PLUGINS = "[rabbitmq_management].\n"
@@ -208,7 +213,7 @@ class RabbitMQ:
         return found
 
     def _inside(self) -> tuple[str, ...]:
-        return ("chroot", str(self.root)) if self.root else ()
+        return (*IN_ANOTHER_SYSTEM, str(self.root)) if self.root else ()
 
     def _seen(self, name: str) -> str:
         """A path in the node's folder, as the node sees it."""

@@ -51,15 +51,17 @@ class Endpoint:
             case "/health/live":
                 return 200, JSON, b'{"status":"live"}'
             case "/health/ready":
-                ready = self._runtime.healthy
-                return 200 if ready else 503, JSON, _ready(ready)
+                trouble = self._runtime.trouble
+                return 503 if trouble else 200, JSON, _ready(trouble, self._runtime.outside)
             case "/metrics":
                 return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
         return 404, TEXT, b"/health/live, /health/ready, /metrics\n"
 
 
-def _ready(ready: bool) -> bytes:
-    return msgspec.json.encode({"status": "ready" if ready else "not ready"})
+def _ready(trouble: dict[str, str], outside: dict[str, str]) -> bytes:
+    """What is wrong, by part; what is wrong outside (a gateway's open circuit) leaves the worker ready."""
+    status = "worker not ready" if trouble else "ready"
+    return msgspec.json.encode({"status": status, "trouble": trouble, "outside": outside})
 
 
 @asynccontextmanager

@@ -37,4 +37,12 @@ class Held(Collector):
         yield GaugeMetricFamily(
             "quire_worker_ready", "Whether broker and database are there", value=float(self._runtime.healthy)
         )
+        outside = GaugeMetricFamily(
+            "quire_outside_ok",
+            "Whether the world outside a group answers: its circuit is closed",
+            labels=["group"],
+        )
+        for group in self._runtime.outgoing:
+            outside.add_metric([group], float(group not in self._runtime.outside))
+        yield outside
         yield from self._looking.collect(now)

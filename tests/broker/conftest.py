@@ -1,8 +1,12 @@
 """The heart's tests run on the embedded broker and on a real RabbitMQ, always with a real mongod."""
 
 import asyncio
+import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +21,9 @@ from broker.embedded import EmbeddedServer, MemoryJournal
 from broker.topology import queues
 from documents import DOCUMENTS
 from ops.database import open_database
-from ops.servers import Mongod, RabbitMQ
+from ops.servers import Mongod, RabbitMQ, ServerMissing
 from tests.broker.house import TIERS, Database, House
+from tests.conftest import missing
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -113,12 +118,41 @@ async def rabbit_shop(rabbitmq: RabbitMQ) -> AsyncIterator[str]:
     await rabbitmq.delete_vhost(name)
 
 
+@pytest.fixture(scope="session")
+async def rabbitmq_4() -> AsyncIterator[RabbitMQ]:
+    """A node of RabbitMQ 4, from the system that stands in the cache; shared by all tests."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = Path(os.environ.get("QUIRE_CACHE") or home / "quire") / "rabbitmq-4"
+    try:
+        if not (root / "tmp").is_dir():
+            raise ServerMissing(f"no RabbitMQ 4 in {root}")
+        folder = Path(tempfile.mkdtemp(prefix="heart-", dir=root / "tmp"))
+        node = await RabbitMQ.start(folder, root=root)
+    except ServerMissing as error:
+        missing(error)
+    yield node
+    await node.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+async def rabbit_4_shop(rabbitmq_4: RabbitMQ) -> str:
+    """As `rabbit_shop`, on RabbitMQ 4."""
+    connection = await connect(rabbitmq_4.url, name="topology")
+    await declare.apply(connection, TIERS)
+    await connection.close()
+    return rabbitmq_4.url
+
+
+SHOPS = {"rabbitmq": "rabbit_shop", "rabbitmq-4": "rabbit_4_shop"}
+
+
 @pytest.fixture(params=["embedded", "rabbitmq"])
 def shop_url(request: pytest.FixtureRequest) -> str | None:
-    """The RabbitMQ under test, or None for the embedded broker."""
+    """The RabbitMQ under test, or None for the embedded broker. `indirect` parameters choose others."""
     if request.param == "embedded":
         return None
-    url: str = request.getfixturevalue("rabbit_shop")
+    url: str = request.getfixturevalue(SHOPS[request.param])
     return url
 
 

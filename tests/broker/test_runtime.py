@@ -1,31 +1,23 @@
 """A worker as a whole: it pauses, stops, dies and starts without losing anything."""
 
 import asyncio
-import os
-import signal
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPConnectionError
-from pymongo import AsyncMongoClient
 
 from broker import declare
 from broker.connection import connect
 from broker.embedded import EmbeddedServer, MemoryJournal
-from broker.groups import Effects, WorkDesk
-from broker.messages import ExpireOrder, PaymentAuthorized
+from broker.messages import PaymentAuthorized
 from broker.runtime import Died, Runtime
 from broker.telemetry import Round, Telemetry, Traced
 from broker.topology import BY_NAME, DELIVERY_LIMIT, slot_of
-from documents.payments import Payment
 from documents.terms import Terms
 from handlers.carts import CARTS
-from ops.database import prepare
-from ops.servers import Mongod
-from tests.broker.house import ALL, ISBN, TIERS, House, add, envelope_of, place, shopper, unordered, until
+from tests.broker.house import ALL, ISBN, TIERS, House, add, envelope_of, place, shopper, until
 
 
 async def test_a_stop_under_load_finishes_or_gives_back_everything(house: House) -> None:
@@ -203,87 +195,3 @@ async def test_a_broker_that_is_away_makes_a_worker_unhealthy(worker_database: A
     await until(unhealthy, "the loss to be noticed")
     async with asyncio.timeout(5):
         await runtime.stop()
-
-
-class OwnHouse(House):
-    """A house on a database that may go away."""
-
-    mongod: Mongod
-
-
-@pytest.fixture
-async def lonely(tmp_path: Path) -> AsyncIterator[OwnHouse]:
-    """A house with a mongod of its own and clients that do not wait long."""
-    mongod = await Mongod.start(tmp_path)
-    server = EmbeddedServer(MemoryJournal())
-    await server.start()
-    connection = await connect(server, name="topology")
-    await declare.apply(connection, TIERS)
-    await connection.close()
-    limits: dict[str, Any] = {
-        "serverSelectionTimeoutMS": 500,
-        "socketTimeoutMS": 500,
-        "connectTimeoutMS": 500,
-    }
-    async with AsyncMongoClient[dict[str, Any]](mongod.url, tz_aware=True, **limits) as client:
-        await prepare(client["quire"])
-        house = OwnHouse(server, client["quire"], client["quire"])
-        house.mongod = mongod
-        await house.open()
-        yield house
-        await house.close()
-    await server.stop()
-    await mongod.stop()
-
-
-@pytest.mark.parametrize("how", ["frozen", "killed"])
-async def test_a_database_that_is_away_pauses_everything_and_spends_nothing(
-    lonely: OwnHouse, tmp_path: Path, how: str
-) -> None:
-    """Not healthy, no attempt counted, no dead letter; when it is back, everything is done once."""
-    house, mongod = lonely, lonely.mongod
-    reads: list[int] = []
-
-    async def reading(message: Any, desk: WorkDesk) -> Effects:
-        reads.append(1)
-        await desk.load(Payment, message.order_id)
-        return Effects(resource="read")
-
-    await house.sell()
-    worker = await house.worker(CARTS, unordered("payments", reading))
-    sender, cart_id = shopper(1)
-    await house.receipt(await house.send(add(cart_id), sender))
-    if how == "frozen":
-        os.kill(mongod.pid, signal.SIGSTOP)
-    else:
-        await mongod.kill()
-    ids = [await house.send(add(cart_id), sender) for _ in range(5)]
-    asked = await house.send(ExpireOrder(order_id="o"))
-
-    async def noticed() -> bool:
-        return not worker._loop.healthy and not worker._commits.healthy
-
-    await until(noticed, "the worker to be unhealthy")
-    assert not worker.healthy
-    if how == "frozen":
-        os.kill(mongod.pid, signal.SIGCONT)
-    else:
-        house.mongod = await Mongod.start(tmp_path)
-    try:
-
-        async def back() -> bool:
-            return worker.healthy
-
-        await until(back, "the worker to be healthy again", 30)
-        receipts = await house.receipts(ids)
-        assert [(receipt["rev"], receipt["attempts"]) for receipt in receipts] == [
-            (n, 1) for n in range(2, 7)
-        ]
-        read = await house.receipt(asked, "payments")
-        assert (read["status"], read["attempts"], read["resource"]) == ("succeeded", 1, "read")
-        assert len(reads) > 1
-        assert await house.waiting("carts.dead") + await house.waiting("payments.dead") == 0
-    finally:
-        if house.mongod is not mongod:
-            await house.stop(worker)
-            await house.mongod.stop()

@@ -1,0 +1,20 @@
+"""Ending tasks for good."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+AGAIN_AFTER_S = 0.2
+
+
+async def end(tasks: Collection["asyncio.Task[Any]"]) -> None:
+    """Cancels tasks until they are done; what they raise is theirs.
+
+    Again and again, because a cancellation can get lost: `asyncio.wait_for` of Python 3.11 swallows one that comes
+    together with its result (cpython#86296), and the MongoDB driver waits with it.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN_AFTER_S)
