@@ -59,15 +59,17 @@ async def up(
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, rabbitmq: str | None, empty: bool) -> AsyncIterator[Instance]:
-    """An instance that is ready, for as long as the block lasts."""
-    async with _running(settings, rabbitmq=rabbitmq, empty=empty) as (instance, _):
+async def running(
+    settings: Settings, *, rabbitmq: str | None, empty: bool, measured: Instruments | None = None
+) -> AsyncIterator[Instance]:
+    """An instance that is ready, for as long as the block lasts; `measured` instead of what the settings name."""
+    async with _running(settings, rabbitmq=rabbitmq, empty=empty, measured=measured) as (instance, _):
         yield instance
 
 
 @asynccontextmanager
 async def _running(
-    settings: Settings, *, rabbitmq: str | None, empty: bool
+    settings: Settings, *, rabbitmq: str | None, empty: bool, measured: Instruments | None = None
 ) -> AsyncIterator[tuple[Instance, Runtime]]:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(own(settings.data))
@@ -76,7 +78,7 @@ async def _running(
         database = await stack.enter_async_context(open_database(mongodb, settings.database, app="quire up"))
         broker = await _broker(settings, rabbitmq, database, stack)
         await parts.until_there("broker", lambda: parts.apply_topology(broker.endpoint))
-        measured = instruments(settings, "quire")
+        measured = measured or instruments(settings, "quire")
         stack.push_async_callback(measured.close)
         runtime = await stack.enter_async_context(
             working((), settings, broker.endpoint, database, measured=measured)

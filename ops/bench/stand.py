@@ -236,7 +236,7 @@ async def stand(folder: Path, layout: Layout) -> AsyncIterator[Stand]:
             "QUIRE_REDIS_URL": redis.url,
             "QUIRE_SIGNING_KEYS": secrets.token_urlsafe(32),
             "QUIRE_OPERATOR_TOKEN": token,
-            "QUIRE_LOG_LEVEL": "warning",
+            "QUIRE_LOG_LEVEL": os.environ.get("QUIRE_LOG_LEVEL", "warning"),
         }
         database = client[Settings.model_fields["database"].default]
         on = Stand(folder, layout, mongod, rabbitmq, database, token, env)

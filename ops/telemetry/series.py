@@ -6,7 +6,14 @@ Every label has a fixed list of values: a name that is on none counts as "other"
 from collections.abc import Mapping
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from broker.actors.apply import HandlerFailed, RetryLater
 from broker.actors.store import AlreadyReceived, Fenced
@@ -40,6 +47,8 @@ REASONS: Final = (
 TIERS: Final = (IN_PLACE, *(tier.name for tier in RETRY_TIERS))
 TYPES: Final = tuple(MESSAGES)
 OUTCOMES: Final = tuple(each.value for each in Outcome)
+
+disable_created_metrics()  # a series more for each, whose only reader is OpenMetrics
 
 
 def among(value: str, known: tuple[str, ...]) -> str:

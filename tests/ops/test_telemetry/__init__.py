@@ -1,0 +1,1 @@
+"""Telemetry: what is counted, traced and logged, and that its page says so."""
