@@ -22,7 +22,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "_OTHER"  # as OpenTelemetry calls it: a method is a client's own text, and each would make a series
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-disable_created_metrics()  # a series more for each, whose only reader is OpenMetrics
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, whose only reader is OpenMetrics
 
 
 class Metrics:

@@ -48,7 +48,7 @@ TIERS: Final = (IN_PLACE, *(tier.name for tier in RETRY_TIERS))
 TYPES: Final = tuple(MESSAGES)
 OUTCOMES: Final = tuple(each.value for each in Outcome)
 
-disable_created_metrics()  # a series more for each, whose only reader is OpenMetrics
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, whose only reader is OpenMetrics
 
 
 def among(value: str, known: tuple[str, ...]) -> str:

@@ -19,7 +19,7 @@ from tests.ops.test_telemetry.spans import Kept, id_of, trace_of
 PAGE = Path(__file__).parents[3] / "docs" / "telemetry.md"
 PATIENCE_S = 15.0
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-ROW = re.compile(r"^\| `(quire_\w+)` \| (\w+) \| [^|]* \| ([^|]*) \|", re.MULTILINE)
+ROW = re.compile(r"^\| `(quire_\w+)` \| (\w+) \|[^|]*\|([^|]*)\|", re.MULTILINE)
 
 
 @pytest.fixture

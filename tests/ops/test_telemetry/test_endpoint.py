@@ -1,0 +1,60 @@
+"""What a worker answers over HTTP."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from ops.serving import PortTaken, listen
+from ops.telemetry import Series
+from ops.telemetry.endpoint import Endpoint, answering
+
+runtime: Any = SimpleNamespace(healthy=True)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a worker's endpoint; the worker is ready."""
+    runtime.healthy = True
+    async with (
+        answering("127.0.0.1", 0, Endpoint(Series().registry, runtime)) as url,
+        httpx.AsyncClient(base_url=url) as http,
+    ):
+        yield http
+
+
+async def test_ready_follows_the_worker(client: httpx.AsyncClient) -> None:
+    """200 while it can work and 503 while it cannot; it is live all the same."""
+    assert (await client.get("/health/ready")).json()["status"] == "ready"
+    runtime.healthy = False
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+    assert (await client.get("/health/live")).json() == {"status": "live"}
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_metrics_in_prometheus_format(client: httpx.AsyncClient) -> None:
+    """The series of the process, as Prometheus' text."""
+    answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert "# TYPE quire_batch_size histogram" in answer.text
+    assert "process_resident_memory_bytes" in answer.text
+
+
+async def test_nothing_else_is_answered(client: httpx.AsyncClient) -> None:
+    """Other paths are a 404, other methods a 405, and HEAD has no body."""
+    assert (await client.get("/")).status_code == 404
+    assert (await client.post("/metrics")).status_code == 405
+    head = await client.head("/metrics")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    """Starting on a port that somebody has says which."""
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=f":{port} cannot be opened"):
+            async with answering("127.0.0.1", port, Endpoint(Series().registry, runtime)):
+                pass
