@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
@@ -24,14 +23,6 @@ IN_PLACE = "in place"  # the tier of a message that waits in its mailbox
 
 HANDLED: ContextVar["Delivery | None"] = ContextVar("HANDLED", default=None)
 """The message that is being handled: what is logged meanwhile names its ids, read only where a line is written."""
-
-
-class BreakerState(IntEnum):
-    """Of a circuit breaker."""
-
-    CLOSED = 0
-    HALF_OPEN = 1
-    OPEN = 2
 
 
 class Span(Protocol):
@@ -113,9 +104,6 @@ class Telemetry:
 
     def retried(self, delivery: "Delivery", tier: str, error: BaseException) -> None:
         """A message waits for its next attempt: `IN_PLACE`, or in a retry queue."""
-
-    def breaker(self, name: str, state: BreakerState) -> None:
-        """A circuit breaker is in another state; `name` is the part that it guards."""
 
 
 SILENT: Final = Telemetry()

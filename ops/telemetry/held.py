@@ -38,11 +38,11 @@ class Held(Collector):
             "quire_worker_ready", "Whether broker and database are there", value=float(self._runtime.healthy)
         )
         outside = GaugeMetricFamily(
-            "quire_outside_ok",
-            "Whether the world outside a group answers: its circuit is closed",
+            "quire_circuit_breaker_open",
+            "Whether a group leaves the world outside alone for a while, because it failed",
             labels=["group"],
         )
         for group in self._runtime.outgoing:
-            outside.add_metric([group], float(group not in self._runtime.outside))
+            outside.add_metric([group], float(group in self._runtime.outside))
         yield outside
         yield from self._looking.collect(now)

@@ -9,7 +9,6 @@ from typing import Any, Final
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     ProcessCollector,
     disable_created_metrics,
@@ -20,7 +19,7 @@ from broker.actors.store import AlreadyReceived, Fenced
 from broker.faults import is_away, is_conflict
 from broker.messages import MESSAGES
 from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Unroutable
-from broker.telemetry import IN_PLACE, BreakerState
+from broker.telemetry import IN_PLACE
 from broker.topology import RETRY_TIERS
 from documents.operations import Outcome
 
@@ -114,16 +113,9 @@ class Series:
         self.redelivered = self._counter("quire_redeliveries", "Messages delivered again", "group")
         self.retried = self._counter("quire_retries", "Attempts that are made later", "group", "tier")
         self.dead = self._counter("quire_dead_letters", "Messages given up", "group", "reason")
-        self.breaker = Gauge(
-            "quire_circuit_breaker_state", "0 closed, 1 half open, 2 open", ("name",), registry=self.registry
-        )
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Children:
         return Children(Histogram(name, text, labels, buckets=buckets, registry=self.registry))
 
     def _counter(self, name: str, text: str, *labels: str) -> Children:
         return Children(Counter(name, text, labels, registry=self.registry))
-
-    def turned(self, name: str, state: BreakerState) -> None:
-        """A circuit breaker is in another state; its name is one of the code's own."""
-        self.breaker.labels(name).set(state)

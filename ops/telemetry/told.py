@@ -11,7 +11,7 @@ from zlib import crc32
 import structlog
 
 from broker.delivery import Delivery
-from broker.telemetry import NOTHING, BreakerState, Round, Span, Telemetry, Traced, ids_of
+from broker.telemetry import NOTHING, Round, Span, Telemetry, Traced, ids_of
 from documents.operations import Outcome
 from ops.telemetry import traces
 from ops.telemetry.series import ACCEPTED, OTHER, PUBLISHED, REASONS, TIERS, TYPES, Series, among, refusal
@@ -112,10 +112,6 @@ class Told(Telemetry):
         delivery.span.of.add_event("retry", {"quire.tier": known, "exception.message": str(error)})
         if tier in TIERS[1:]:
             traces.end(delivery.span, {"quire.outcome": "retried"}, repr(error))
-
-    def breaker(self, name: str, state: BreakerState) -> None:
-        """See `Telemetry`."""
-        self.series.turned(name, state)
 
 
 class Publish:

@@ -10,7 +10,7 @@ from opentelemetry.trace import StatusCode
 
 from broker.groups import Effects, Transient
 from broker.messages import OrderPlaced
-from broker.telemetry import HANDLED, BreakerState
+from broker.telemetry import HANDLED
 from documents.actors import utc_now
 from ops.logs import name_message
 from ops.telemetry import Series, Told
@@ -174,12 +174,3 @@ def test_a_name_that_nobody_knows_makes_no_series_of_its_own() -> None:
     for known in (REASONS, TIERS, TYPES):
         assert among(known[0], known) == known[0]
         assert among("made up by a client", known) == "other"
-
-
-def test_a_breaker_s_state_is_a_number() -> None:
-    """0 closed, 1 half open, 2 open, by the breaker's name."""
-    series = Series()
-    told = Told(series)
-    for state in (BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED):
-        told.breaker("gateway", state)
-        assert value(series, "quire_circuit_breaker_state", name="gateway") == state

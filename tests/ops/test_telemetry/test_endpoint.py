@@ -11,13 +11,13 @@ from ops.serving import PortTaken, listen
 from ops.telemetry import Series
 from ops.telemetry.endpoint import Endpoint, answering
 
-runtime: Any = SimpleNamespace(healthy=True)
+runtime: Any = SimpleNamespace(trouble={}, outside={})
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of a worker's endpoint; the worker is ready."""
-    runtime.healthy = True
+    runtime.trouble = {}
     async with (
         answering("127.0.0.1", 0, Endpoint(Series().registry, runtime)) as url,
         httpx.AsyncClient(base_url=url) as http,
@@ -28,9 +28,9 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 async def test_ready_follows_the_worker(client: httpx.AsyncClient) -> None:
     """200 while it can work and 503 while it cannot; it is live all the same."""
     assert (await client.get("/health/ready")).json()["status"] == "ready"
-    runtime.healthy = False
+    runtime.trouble = {"broker": "no connection"}
     answer = await client.get("/health/ready")
-    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+    assert (answer.status_code, answer.json()["trouble"]) == (503, {"broker": "no connection"})
     assert (await client.get("/health/live")).json() == {"status": "live"}
     assert answer.headers["cache-control"] == "no-store"
 
