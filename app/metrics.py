@@ -15,6 +15,8 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from broker.children import Children
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST.removesuffix(
     "; charset=utf-8"
 )  # Litestar names the charset of texts itself
@@ -33,33 +35,34 @@ class Metrics:
             registry = CollectorRegistry()
             ProcessCollector(registry=registry)
         self.registry = registry
-        self._requests = Counter(
+        requests = Counter(
             "quire_http_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
         )
-        self._seconds = Histogram(
+        seconds = Histogram(
             "quire_http_request_duration_seconds",
             "Time to the end of the answer",
             ("method", "route"),
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._published = Counter(
+        published = Counter(
             "quire_commands_published",
             "Commands sent to the broker",
             ("type", "outcome"),
             registry=self.registry,
         )
+        self._requests, self._seconds, self._published = map(Children, (requests, seconds, published))
         self._gauges: dict[str, Gauge] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts an answer; `route` is the template, never the path: ids would make a series each."""
         known = method if method in METHODS else OTHER
-        self._requests.labels(known, route, str(status)).inc()
-        self._seconds.labels(known, route).observe(seconds)
+        self._requests[known, route, str(status)].inc()
+        self._seconds[known, route].observe(seconds)
 
     def published(self, message: str, outcome: str) -> None:
         """Counts a publish: accepted, unavailable, unknown, unroutable or too_large."""
-        self._published.labels(message, outcome).inc()
+        self._published[message, outcome].inc()
 
     def set(self, name: str, help_text: str, value: float) -> None:
         """A value as it is at the moment of the scrape."""

@@ -77,7 +77,7 @@ class EdgeApplication(Litestar):
                 route = http.get("path_template") or UNMATCHED
                 seconds = time.perf_counter() - started
                 edge.metrics.answered(method, route, status, seconds)
-                edge.telemetry.answered(span, method, route, status, seconds)
+                edge.telemetry.answered(span, method, route, status, seconds, correlation_id)
 
     @cached_property
     def _methods(self) -> dict[str, set[str]]:

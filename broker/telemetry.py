@@ -80,7 +80,9 @@ class Telemetry:
         """A request came in; its span, where it is sampled."""
         return None
 
-    def answered(self, span: Span | None, method: str, route: str, status: int, seconds: float) -> None:
+    def answered(
+        self, span: Span | None, method: str, route: str, status: int, seconds: float, correlation_id: str
+    ) -> None:
         """A request ended; `route` is the template."""
 
     def publishing(

@@ -4,7 +4,7 @@ Every label has a fixed list of values: a name that is on none counts as "other"
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,6 +16,7 @@ from prometheus_client import (
 
 from broker.actors.apply import HandlerFailed, RetryLater
 from broker.actors.store import AlreadyReceived, Fenced
+from broker.children import Children
 from broker.faults import is_away, is_conflict
 from broker.messages import MESSAGES
 from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Unroutable
@@ -66,18 +67,6 @@ def refusal(error: BaseException) -> str:
     if is_conflict(error):
         return "conflict"
     return "away" if is_away(error) else OTHER
-
-
-class Children(dict[tuple[str, ...], Any]):
-    """A metric's children by their labels, each looked up in the library once: it takes a lock and builds a key."""
-
-    def __init__(self, metric: Any) -> None:
-        super().__init__()
-        self._metric = metric
-
-    def __missing__(self, labels: tuple[str, ...]) -> Any:
-        child = self[labels] = self._metric.labels(*labels)
-        return child
 
 
 class Series:

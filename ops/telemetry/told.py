@@ -41,13 +41,14 @@ class Told(Telemetry):
         """See `Telemetry`."""
         return self._traces.request(method, path, headers) if self._traces is not None else None
 
-    def answered(self, span: Span | None, method: str, route: str, status: int, seconds: float) -> None:
+    def answered(
+        self, span: Span | None, method: str, route: str, status: int, seconds: float, correlation_id: str
+    ) -> None:
         """See `Telemetry`. The correlation id is bound to the log by the edge."""
         if isinstance(span, Made):
             span.of.update_name(f"{method} {route}")
             attributes: traces.Attributes = {"http.route": route, "http.response.status_code": status}
             traces.end(span, attributes, f"answered {status}" if status >= 500 else None)
-        correlation_id = str(structlog.contextvars.get_contextvars().get("correlation_id", ""))
         if span is not None or self._logs(correlation_id):
             named = {"trace_id": span.traceparent[3:35]} if span is not None else {}
             log.info(
