@@ -2,10 +2,26 @@
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
 from broker.telemetry import HANDLED, ids_of
+
+
+class Stderr:
+    """Whatever stderr is at the moment: loggers are kept, and who called us may have put another in its place since."""
+
+    def write(self, text: str) -> int:
+        """Writes there."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+        sys.stderr.flush()
+
+
+STDERR = cast("TextIO", Stderr())
 
 
 def name_message(
@@ -19,7 +35,7 @@ def name_message(
 def configure(level: str = "info", form: str = "json") -> None:
     """Sets up structlog and the libraries' loggers; everything goes to stderr, so that stdout stays the commands'."""
     threshold = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    logging.basicConfig(stream=sys.stderr, level=max(threshold, logging.WARNING), format="%(message)s")
+    logging.basicConfig(stream=STDERR, level=max(threshold, logging.WARNING), format="%(message)s")
     for noisy in ("aio_pika", "aiormq", "pymongo", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     renderer: structlog.typing.Processor = (
@@ -38,6 +54,6 @@ def configure(level: str = "info", form: str = "json") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(STDERR),
         cache_logger_on_first_use=True,
     )
