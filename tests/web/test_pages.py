@@ -14,6 +14,7 @@ from tests.web.looks import looked_at
 from tests.web.test_buying import somebody
 from tests.web.visit import a_title
 
+
 async def test_pages_of_the_shop(visit: NewVisit, shop: Shop, pictures: Path) -> None:
     """Home, search, a book, the cart, the checkout, an order, and what is shown for pages that are not there."""
     guest = await visit()

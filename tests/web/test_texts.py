@@ -27,4 +27,4 @@ def test_the_page_names_its_texts() -> None:
     """The page that stands before any script takes its texts from the same place when it is built."""
     page = WEB / "index.html"
     assert "%shop.title%" in page.read_text("utf-8")
-    assert literals(page, IN_THE_PAGE) == ['index.html: >/docs<']
+    assert literals(page, IN_THE_PAGE) == ["index.html: >/docs<"]

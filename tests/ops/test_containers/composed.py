@@ -50,7 +50,20 @@ def instructions(text: str | None = None) -> list[tuple[str, str]]:
     return [(keyword, rest.strip()) for keyword, _, rest in pairs]
 
 
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """The Dockerfile's stages by their names, the last one's being empty, each with its instructions after FROM."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    name = ""
+    for keyword, rest in instructions():
+        if keyword == "FROM":
+            name = rest.partition(" AS ")[2]
+            found[name] = []
+        else:
+            found[name].append((keyword, rest))
+    return found
+
+
 def image_environment() -> dict[str, str]:
     """What the final stage sets with ENV."""
-    words = [word for keyword, rest in instructions() if keyword == "ENV" for word in shlex.split(rest)]
+    words = [word for keyword, rest in stages()[""] if keyword == "ENV" for word in shlex.split(rest)]
     return dict(word.split("=", 1) for word in words)

@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from app.routes.shop.build import FOLDER
 from broker.topology import EXCHANGES, GROUPS, bindings, queues
 from ops.containers.definitions import CONSOLE_USER, USER, VHOST, definitions, main
 from ops.containers.pick import NotLocked, pick
@@ -118,7 +119,7 @@ def test_images_are_pinned() -> None:
         assert is_ours(service) or re.search(r"\d+\.\d+", tag), service["image"]
     assert SERVICES["rabbitmq"]["image"] == "rabbitmq:4.2-management"
     bases = [rest.split()[0] for keyword, rest in instructions() if keyword == "FROM"]
-    assert bases == ["python:3.11-slim-bookworm"] * 2
+    assert bases == ["node:22-bookworm-slim", *["python:3.11-slim-bookworm"] * 2]
 
 
 def test_every_setting_that_is_given_is_read() -> None:
@@ -235,6 +236,12 @@ def test_pick_refuses_what_is_not_locked(wanted: str) -> None:
         pick(LOCK, [wanted])
 
 
+def test_the_shop_stands_where_the_edge_looks() -> None:
+    """The built shop is copied to where the package `app` of the image looks for it."""
+    packages = "/opt/quire/lib/python3.11/site-packages"
+    assert ("COPY", f"--from=shop /src/web/dist {packages}/{FOLDER.relative_to(ROOT)}") in instructions()
+
+
 def test_the_image_gets_what_it_names_and_no_more() -> None:
     """Every COPY source is let through by .dockerignore, whose first rule keeps everything else out."""
     rules = (ROOT / ".dockerignore").read_text().splitlines()
@@ -245,6 +252,7 @@ def test_the_image_gets_what_it_names_and_no_more() -> None:
             for source in rest.split()[:-1]:
                 assert (ROOT / source).exists()
                 assert source.split("/")[0] in let_in
+    assert {"web/dist", "web/node_modules"} <= set(rules), "what another machine built stays there"
     users = [rest for keyword, rest in instructions() if keyword == "USER"]
     assert users == [SERVICES["edge"]["user"]]
     assert ("ENTRYPOINT", '["quire"]') in instructions()

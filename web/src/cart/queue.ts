@@ -3,7 +3,8 @@
  *
  * What the shopper wants of a title (`Wish`) stands on top of what the shop last said (`server`). Wishes leave one at a
  * time as "set to this quantity", so ten quick clicks become one or two commands and end on the right number. A wish
- * that the shop refuses is taken back, with the reason. Nothing here knows of HTTP, storage or React.
+ * that the shop refuses is taken back, with the reason. Tabs that click before they have heard of each other's clicks
+ * count them all. Nothing here knows of HTTP, storage or React.
  */
 
 import { ProblemError } from '../api/problem'
@@ -12,7 +13,16 @@ import type { Trouble } from '../api/commands'
 export type Money = { amount: number; currency: string }
 export type Line = { isbn: string; title: string; quantity: number; unit_price: Money; total: Money }
 export type Cart = { id: string; rev: number; lines: Line[]; total: Money }
-export type Wish = { isbn: string; title: string; unitPrice: Money; quantity: number; key: string; at: number }
+export type Wish = {
+  isbn: string
+  title: string
+  unitPrice: Money
+  quantity: number
+  key: string
+  at: number
+  /** How many copies more (or, below 0, fewer) than before were wanted; absent where the quantity itself was. */
+  more?: number
+}
 export type Notice = { id: string; isbn: string; title: string; problem: ProblemError }
 
 export type ShownLine = Line & { pending: boolean }
@@ -32,11 +42,14 @@ export type Transport = {
   read(): Promise<Cart>
   /** Runs in one tab at a time. */
   alone(work: () => Promise<void>): Promise<void>
+  /** A key for a wish that came together from two. */
+  newKey(): string
 }
 
 /** What one tab tells the others. */
 export type Told =
-  | { kind: 'wish'; wish: Wish }
+  /** A wish on top of the wish `over` (its key) or, where there was none, of the cart at `rev`. */
+  | { kind: 'wish'; wish: Wish; over?: string; rev: number }
   | { kind: 'settled'; isbn: string; key: string; server: Cart | null }
   | { kind: 'server'; server: Cart }
 
@@ -71,8 +84,9 @@ export class CartQueue {
   /** The shopper wants this many copies; 0 takes the title out. */
   want(wish: Wish): void {
     const bounded = { ...wish, quantity: Math.max(0, Math.min(QUANTITY_MAX, wish.quantity)) }
+    const over = this.state.wishes[wish.isbn]?.key
     this.put({ wishes: { ...this.state.wishes, [wish.isbn]: bounded } })
-    this.tell({ kind: 'wish', wish: bounded })
+    this.tell({ kind: 'wish', wish: bounded, over, rev: this.rev })
     void this.pump()
   }
 
@@ -87,10 +101,7 @@ export class CartQueue {
   /** What another tab says. Its wishes are sent from here should that tab be gone. */
   hear(told: Told): void {
     if (told.kind === 'wish') {
-      const mine = this.state.wishes[told.wish.isbn]
-      if (!mine || mine.at <= told.wish.at) {
-        this.put({ wishes: { ...this.state.wishes, [told.wish.isbn]: told.wish } })
-      }
+      this.put({ wishes: { ...this.state.wishes, [told.wish.isbn]: this.joined(told) } })
       void this.pump()
     } else if (told.kind === 'settled') {
       this.put({
@@ -126,6 +137,24 @@ export class CartQueue {
         this.pumping = null
       })
     return this.pumping
+  }
+
+  /**
+   * What is wanted once another tab's wish is heard. Of two quantities the later one. A click on plus or minus made
+   * before that tab knew what is known here counts from what is known here.
+   */
+  private joined({ wish, over, rev }: Extract<Told, { kind: 'wish' }>): Wish {
+    const mine = this.state.wishes[wish.isbn]
+    const knew = mine ? mine.key === over : rev >= this.rev
+    if (knew || mine?.key === wish.key) return wish
+    if (wish.more === undefined || (mine && mine.more === undefined)) return mine && mine.at > wish.at ? mine : wish
+    const quantity = Math.max(1, Math.min(QUANTITY_MAX, this.quantity(wish.isbn) + wish.more))
+    // A key stands for one quantity: another tab may have sent this one with its own.
+    return quantity === wish.quantity && !mine ? wish : { ...wish, quantity, key: this.transport.newKey() }
+  }
+
+  private get rev(): number {
+    return this.state.server?.rev ?? 0
   }
 
   private next(): Wish | undefined {

@@ -58,6 +58,7 @@ function open(): void {
     set: (wish: Wish, onTrouble: (trouble: Trouble | null) => void) => set(wish, onTrouble, leaving.signal),
     read,
     alone: (work: () => Promise<void>) => alone('quire.cart.send', work),
+    newKey,
   }
   stopSending?.abort()
   stopSending = leaving
@@ -178,13 +179,13 @@ async function merge(): Promise<void> {
 }
 
 /** Wants `quantity` copies of a title. */
-export function wantInCart(isbn: string, title: string, unitPrice: Money, quantity: number): void {
-  queue.want({ isbn, title, unitPrice, quantity, key: newKey(), at: Date.now() })
+export function wantInCart(isbn: string, title: string, unitPrice: Money, quantity: number, more?: number): void {
+  queue.want({ isbn, title, unitPrice, quantity, key: newKey(), at: Date.now(), more })
 }
 
 /** Wants so many more copies of a title. */
 export function addToCart(isbn: string, title: string, unitPrice: Money, more: number): void {
-  wantInCart(isbn, title, unitPrice, queue.quantity(isbn) + more)
+  wantInCart(isbn, title, unitPrice, queue.quantity(isbn) + more, more)
 }
 
 /** What an order needs: every change has arrived, and this is the cart and its credential. */
