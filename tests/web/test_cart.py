@@ -94,6 +94,25 @@ async def test_two_tabs(visit: NewVisit, shop: Shop) -> None:
     await expect(guest.page.get_by_text("Nothing in it yet.")).to_be_visible()
 
 
+async def test_tabs_clicked_at_once(visit: NewVisit, shop: Shop) -> None:
+    """Clicks in three tabs at the same instant, before any has heard of another's, are all counted."""
+    guest = await visit()
+    book = await a_title(shop, "candide")
+    await guest.put_in_cart(book["isbn"])
+    pages = [guest.page, await guest.context.new_page(), await guest.context.new_page()]
+    for page in pages:
+        await Visit(guest.context, page).goto("/cart")
+    plus = [page.get_by_role("button", name=f"One more of {book['title']}") for page in pages]
+    for _ in range(4):
+        await asyncio.gather(*(each.evaluate("button => button.click()") for each in plus))
+    for page in pages:
+        await expect(page.get_by_label(f"Copies of {book['title']}")).to_have_value("13")
+    await guest.saved()
+    assert await in_the_shop(shop, guest) == {book["isbn"]: 13}
+    for page in pages:
+        await expect(page.get_by_label(f"Copies of {book['title']}")).to_have_value("13")
+
+
 async def test_two_new_tabs(visit: NewVisit, shop: Shop) -> None:
     """Two tabs that never had a cart fill the same one."""
     guest = await visit()

@@ -58,6 +58,11 @@ class FakeShop implements Transport {
     return this.lock
   }
 
+  newKey(): string {
+    at += 1
+    return `joined ${at}`
+  }
+
   async answer(): Promise<void> {
     this.waiting.shift()?.()
     await moment()
@@ -184,6 +189,88 @@ describe('two tabs', () => {
     await Promise.all([one.settled(), other.settled()])
     expect(shop.quantities).toEqual({ a: 2, b: 1 })
     expect(shown(one.current)).toEqual(shown(other.current))
+  })
+
+  /** Two tabs that hear of each other only when `heard` is called. */
+  function twoDistantTabs(shop: FakeShop): [CartQueue, CartQueue, () => void] {
+    const tabs: CartQueue[] = []
+    let waiting: (() => void)[] = []
+    const other = (mine: number) => (told: Told) => {
+      waiting.push(() => tabs[1 - mine]?.hear(told))
+    }
+    const state = { ...EMPTY, server: cartOf(shop.rev, shop.quantities) }
+    tabs.push(tab(shop, other(0), state), tab(shop, other(1), state))
+    const heard = () => {
+      const now = waiting
+      waiting = []
+      for (const each of now) each()
+    }
+    return [tabs[0] as CartQueue, tabs[1] as CartQueue, heard]
+  }
+
+  function click(queue: CartQueue, more: number): void {
+    queue.want({ ...wish(queue.quantity('a') + more), more })
+  }
+
+  async function agreed(one: CartQueue, other: CartQueue, heard: () => void): Promise<void> {
+    for (let round = 0; round < 5; round += 1) {
+      heard()
+      await Promise.all([one.settled(), other.settled()])
+    }
+    expect(shown(one.current)).toMatchObject({ pending: false })
+    expect(shown(one.current)).toEqual(shown(other.current))
+  }
+
+  test('count clicks that were made before either had heard of the other', async () => {
+    const shop = new FakeShop()
+    shop.quantities = { a: 10 }
+    const [one, other, heard] = twoDistantTabs(shop)
+    for (const each of [one, other, other]) click(each, 1)
+    heard()
+    expect([one.quantity('a'), other.quantity('a')]).toEqual([13, 13])
+    await agreed(one, other, heard)
+    expect(shop.quantities).toEqual({ a: 13 })
+  })
+
+  test('count a click made before its tab had heard that another was through', async () => {
+    const shop = new FakeShop()
+    shop.quantities = { a: 10 }
+    const [one, other, heard] = twoDistantTabs(shop)
+    click(one, 1)
+    await one.settled()
+    click(other, 1)
+    click(other, -1)
+    click(other, 1)
+    await agreed(one, other, heard)
+    expect(shop.quantities).toEqual({ a: 12 })
+  })
+
+  test('never send two quantities with one key', async () => {
+    const shop = new FakeShop()
+    const [one, other, heard] = twoDistantTabs(shop)
+    for (const each of [one, other, one, other]) click(each, 1)
+    await agreed(one, other, heard)
+    const sent = new Map(shop.sent.map((each) => [each.key, each.quantity]))
+    expect(shop.sent.every((each) => sent.get(each.key) === each.quantity)).toBe(true)
+    expect(shop.quantities).toEqual({ a: 4 })
+  })
+
+  test('leave one copy where both took one of two away', async () => {
+    const shop = new FakeShop()
+    shop.quantities = { a: 2 }
+    const [one, other, heard] = twoDistantTabs(shop)
+    for (const each of [one, other]) click(each, -1)
+    await agreed(one, other, heard)
+    expect(shop.quantities).toEqual({ a: 1 })
+  })
+
+  test('believe the later one of two quantities', async () => {
+    const shop = new FakeShop()
+    const [one, other, heard] = twoDistantTabs(shop)
+    one.want(wish(7))
+    other.want(wish(3))
+    await agreed(one, other, heard)
+    expect(shop.quantities).toEqual({ a: 3 })
   })
 
   test('send each change once', async () => {

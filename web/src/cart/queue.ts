@@ -148,7 +148,8 @@ export class CartQueue {
     const knew = mine ? mine.key === over : rev >= this.rev
     if (knew || mine?.key === wish.key) return wish
     if (wish.more === undefined || (mine && mine.more === undefined)) return mine && mine.at > wish.at ? mine : wish
-    const quantity = Math.max(1, Math.min(QUANTITY_MAX, this.quantity(wish.isbn) + wish.more))
+    const known = this.quantity(wish.isbn)
+    const quantity = Math.max(Math.min(known, 1), Math.min(QUANTITY_MAX, known + wish.more)) // minus ends at one copy
     // A key stands for one quantity: another tab may have sent this one with its own.
     return quantity === wish.quantity && !mine ? wish : { ...wish, quantity, key: this.transport.newKey() }
   }
