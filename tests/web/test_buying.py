@@ -135,6 +135,25 @@ async def test_shopper_buys(visit: NewVisit, shop: Shop) -> None:
     await expect(reader.page.get_by_role("link", name=book["title"])).to_be_visible()
 
 
+async def test_fields_that_cannot_be(visit: NewVisit, shop: Shop) -> None:
+    """A name of spaces is refused at its field, in the shop's own words, and can be mended."""
+    guest = await visit()
+    book = await a_title(shop, "emma")
+    await guest.put_in_cart(book["isbn"])
+    await guest.goto("/checkout")
+    await guest.fill_in(email=somebody())
+    name = guest.page.get_by_label("Name", exact=True)
+    await name.fill("   ")
+    await guest.place()
+    await expect(name).to_be_focused()
+    await expect(name).to_have_accessible_description(
+        "Please look at this again: it is empty, or cannot be right"
+    )
+    await name.fill("Ada Reader")
+    await guest.place()
+    await expect(guest.heading("Paid, and being packed")).to_be_visible()
+
+
 async def test_declined_card(visit: NewVisit, shop: Shop, pictures: Path) -> None:
     """A declined card ends in a cancelled order that says so, and the copies come back."""
     guest = await visit()

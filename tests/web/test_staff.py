@@ -68,8 +68,26 @@ async def test_import(visit: NewVisit, clerk: str, pictures: Path) -> None:
     await expect(desk.page.get_by_text("Finished: 1 row")).to_be_visible()
     await expect(desk.page.get_by_text("Line 3:")).to_be_visible()
     await looked_at(desk, "staff-import-report", pictures)
+    await desk.page.reload()
+    await expect(desk.page.get_by_text("Line 3:")).to_be_visible()
     await desk.goto("/books/9780141439518")
     await expect(desk.page.get_by_text("€9.99")).to_be_visible()
+
+
+async def test_import_that_cannot_begin(visit: NewVisit, clerk: str) -> None:
+    """A file without content and a price that is none are said, the price at its field."""
+    desk = await visit()
+    await desk.sign_in(clerk, "/staff/import")
+    begin = desk.page.get_by_role("main").get_by_role("button", name="Import")
+    file = {"name": "books.csv", "mimeType": "text/csv", "buffer": b""}
+    await desk.page.get_by_label("File").set_input_files(file)  # type: ignore[arg-type]
+    await begin.click()
+    await expect(desk.page.get_by_text("books.csv is empty")).to_be_visible()
+    await desk.page.get_by_label("File").set_input_files(file | {"buffer": b"isbn,title\n"})  # type: ignore[arg-type]
+    await desk.page.get_by_label("Price of rows").fill("cheap")
+    await begin.click()
+    await expect(desk.page.get_by_label("Price of rows")).to_have_attribute("aria-invalid", "true")
+    await expect(desk.page.get_by_text("books.csv is empty")).to_have_count(0)
 
 
 async def test_pages_are_for_staff(visit: NewVisit, shop: Shop) -> None:

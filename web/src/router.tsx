@@ -5,7 +5,7 @@ import type { QueryClient } from '@tanstack/react-query'
 import { book, found, SHELVES, searchOf, shelf, subjects } from './api/catalog'
 import { BookPage } from './pages/book'
 import { Home } from './pages/home'
-import { ordersSearch } from './pages/staff/search'
+import { importSearch, ordersSearch } from './pages/staff/search'
 import { Layout } from './ui/layout'
 import { Missing } from './ui/missing'
 import { navigated } from './ui/page'
@@ -123,6 +123,7 @@ const staffStock = createRoute({
 const staffImport = createRoute({
   getParentRoute: () => staff,
   path: '/import',
+  validateSearch: importSearch,
   component: lazyRouteComponent(() => import('./pages/staff/import'), 'StaffImport'),
 })
 const staffDead = createRoute({

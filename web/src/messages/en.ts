@@ -109,7 +109,7 @@ export const en = {
   'page.missing': 'There is no such page',
   'page.missingLead': 'The address may be mistyped, or the page is gone.',
   'page.home': 'To the shelves',
-  'form.required': 'Please fill this in',
+  'form.wrong': 'Please look at this again: it is empty, or cannot be right',
   'form.optional': 'optional',
   'form.wait': 'One moment…',
   'form.fix': 'Please look at the fields marked below',

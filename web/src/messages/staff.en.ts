@@ -40,6 +40,7 @@ export const staffEn = {
   'stock.reservedNo': '{title}: orders have reserved more copies than that.',
   'import.lead': 'CSV or JSON Lines, a title a row. A row that cannot be taken is named; its neighbours are taken.',
   'import.file': 'File',
+  'import.empty': '{name} is empty: there is nothing to import.',
   'import.price': 'Price of rows without one',
   'import.stock': 'Copies of new titles',
   'import.start': 'Import',

@@ -2,13 +2,13 @@ import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-quer
 import { Link, Outlet } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useRef, useState } from 'react'
 import { call, type Schemas } from '../api/client'
-import { ProblemError } from '../api/problem'
+import type { ProblemError } from '../api/problem'
 import { day, money, reason, t, textsOf } from '../i18n'
 import { checkoutEn } from '../messages/checkout.en'
 import { currentSession, setSession } from '../session/store'
 import { useSession, useSignedIn } from '../session/use'
 import { addressIn, AddressFields, AddressText } from '../ui/address'
-import { Field, focusFirstError, textsIn } from '../ui/fields'
+import { Field, focusFirstError, textsIn, wrongFields } from '../ui/fields'
 import { Heading, usePage } from '../ui/page'
 
 const c = textsOf(checkoutEn)
@@ -50,8 +50,7 @@ function useForm(work: (form: HTMLFormElement) => Promise<void>) {
       await work(element)
       setSaid(c('account.saved'))
     } catch (error) {
-      const found = error instanceof ProblemError ? (error.problem.errors ?? []) : []
-      setErrors(Object.fromEntries(found.map(({ field, message }) => [field, message])))
+      setErrors(wrongFields(error))
       const key = `account.${(error as Partial<ProblemError>).code}`
       setSaid(key in checkoutEn ? c(key as keyof typeof checkoutEn) : reason(error))
       focusFirstError(form.current)

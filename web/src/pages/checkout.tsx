@@ -10,7 +10,7 @@ import { type Form, usePlacing } from '../orders/use-placing'
 import { useSession } from '../session/use'
 import { Cover } from '../ui/books'
 import { addressIn, AddressFields, AddressText } from '../ui/address'
-import { Choice, Field, focusFirstError, textsIn } from '../ui/fields'
+import { Choice, Field, focusFirstError, textsIn, wrongFields } from '../ui/fields'
 import { Heading, usePage } from '../ui/page'
 import { Refused, Waiting } from './checkout-outcomes'
 
@@ -32,7 +32,7 @@ export function CheckoutPage(): ReactNode {
   })
   const placing = usePlacing((order) => void navigate({ to: '/orders/$id', params: { id: order.id }, replace: true }))
   const { problem } = placing
-  const errors = problem ? fieldErrors(problem.problem.errors ?? []) : {}
+  const errors = wrongFields(problem)
   // The page that shows the order is here before the order is: a connection may be lost in between.
   useEffect(() => ahead(() => import('./order')), [])
   // Once for each refusal: whoever mends the second field first is left there.
@@ -127,11 +127,6 @@ export function CheckoutPage(): ReactNode {
       </form>
     </div>
   )
-}
-
-/** What is wrong with which field, by the field's last name: shipping_address.city is city. */
-function fieldErrors(errors: { field: string; message: string }[]): Record<string, string> {
-  return Object.fromEntries(errors.map(({ field, message }) => [field.split('.').at(-1) ?? field, message]))
 }
 
 function filledIn(form: HTMLFormElement, saved: Schemas['AddressView'][]): Form {

@@ -2,12 +2,12 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react'
 import { call } from '../api/client'
 import { insist } from '../api/commands'
-import { ProblemError } from '../api/problem'
+import type { ProblemError } from '../api/problem'
 import { reason, t, textsOf } from '../i18n'
 import { checkoutEn } from '../messages/checkout.en'
 import { setSession, tokensOf } from '../session/store'
 import { useSession } from '../session/use'
-import { Field, focusFirstError, textsIn } from '../ui/fields'
+import { Field, focusFirstError, textsIn, wrongFields } from '../ui/fields'
 import { Heading, usePage } from '../ui/page'
 
 const c = textsOf(checkoutEn)
@@ -47,9 +47,7 @@ function useSigning(work: (texts: Record<string, string>) => Promise<void>) {
     }
   }
 
-  const fields = problem instanceof ProblemError ? (problem.problem.errors ?? []) : []
-  const errors = Object.fromEntries(fields.map(({ field, message }) => [field, message]))
-  return { form, busy, submit, errors, said: problem ? said(problem) : '' }
+  return { form, busy, submit, errors: wrongFields(problem), said: problem ? said(problem) : '' }
 }
 
 function said(problem: unknown): string {

@@ -1,6 +1,7 @@
 /** Form fields with their labels, hints and errors tied to them. */
 
 import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, useId } from 'react'
+import type { ProblemError } from '../api/problem'
 import { t } from '../i18n'
 
 type Common = { label: string; error?: string | undefined; hint?: string; optional?: boolean }
@@ -50,6 +51,12 @@ export function textsIn(form: HTMLFormElement): Record<string, string> {
   const found: Record<string, string> = {}
   for (const [name, value] of new FormData(form)) if (typeof value === 'string') found[name] = value.trim()
   return found
+}
+
+/** What to say of each field that the shop did not take, by its last name: shipping_address.city is city. */
+export function wrongFields(error: unknown): Record<string, string> {
+  const errors = (error as Partial<ProblemError> | null)?.problem?.errors ?? []
+  return Object.fromEntries(errors.map(({ field }) => [field.split('.').at(-1) ?? field, t('form.wrong')]))
 }
 
 /** Moves the focus to the first field that is wrong. */

@@ -1,10 +1,11 @@
 import { useQuery } from '@tanstack/react-query'
+import { useNavigate, useSearch } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useState } from 'react'
 import { call, type Schemas, send, urlOf } from '../../api/client'
 import { insist, newKey } from '../../api/commands'
 import { number, reason, textsOf } from '../../i18n'
 import { staffEn } from '../../messages/staff.en'
-import { Field, textsIn } from '../../ui/fields'
+import { Field, textsIn, wrongFields } from '../../ui/fields'
 import { Heading, usePage } from '../../ui/page'
 
 const s = textsOf(staffEn)
@@ -15,14 +16,18 @@ type View = Schemas['ImportView']
 
 export function StaffImport(): ReactNode {
   usePage(s('staff.import'), null)
-  const [id, setId] = useState<string | null>(null)
+  // In the address, so that an import that takes long is found again.
+  const { id } = useSearch({ from: '/staff/import' })
+  const navigate = useNavigate()
   const [sending, setSending] = useState(false)
   const [problem, setProblem] = useState('')
+  const [errors, setErrors] = useState<Record<string, string>>({})
 
   async function start(file: File, texts: Record<string, string>): Promise<void> {
     setSending(true)
     setProblem('')
-    setId(null)
+    setErrors({})
+    await navigate({ to: '/staff/import', search: {} })
     const query = { filename: file.name, price: texts.price, stock: texts.stock }
     const headers = { 'Idempotency-Key': newKey(), 'Content-Type': 'application/octet-stream' }
     try {
@@ -30,9 +35,10 @@ export function StaffImport(): ReactNode {
       const response = await insist(() =>
         send('post', urlOf('/v1/imports', {}, query), { as: 'account', headers, body: file, timeoutMs: UPLOAD_MS }),
       )
-      setId(((await response.json()) as View).id)
+      await navigate({ to: '/staff/import', search: { id: ((await response.json()) as View).id }, replace: true })
     } catch (error) {
       setProblem(s('staff.refused', { reason: reason(error) }))
+      setErrors(wrongFields(error))
     }
     setSending(false)
   }
@@ -40,7 +46,9 @@ export function StaffImport(): ReactNode {
   function submit(event: FormEvent<HTMLFormElement>): void {
     event.preventDefault()
     const file = new FormData(event.currentTarget).get('file')
-    if (file instanceof File && file.size > 0) void start(file, textsIn(event.currentTarget))
+    if (!(file instanceof File)) return
+    if (file.size > 0) void start(file, textsIn(event.currentTarget))
+    else setProblem(s('import.empty', { name: file.name }))
   }
 
   return (
@@ -50,8 +58,8 @@ export function StaffImport(): ReactNode {
       <form className="stack" onSubmit={submit}>
         <Field label={s('import.file')} name="file" type="file" accept=".csv,.jsonl,.ndjson,.tsv,text/csv" />
         <div className="field-row field-row--even">
-          <Field label={s('import.price')} name="price" inputMode="decimal" placeholder="12.99" optional />
-          <Field label={s('import.stock')} name="stock" inputMode="numeric" placeholder="20" optional />
+          <Field label={s('import.price')} name="price" inputMode="decimal" placeholder="12.99" error={errors.price} optional />
+          <Field label={s('import.stock')} name="stock" inputMode="numeric" placeholder="20" error={errors.stock} optional />
         </div>
         <button type="submit" className="button" disabled={sending}>{sending ? s('import.sending') : s('import.start')}</button>
       </form>
@@ -64,13 +72,14 @@ export function StaffImport(): ReactNode {
 function Progress({ id }: { id: string }): ReactNode {
   const read = (details: boolean) => () =>
     call('get', '/v1/imports/{import_id}', { as: 'account', path: { import_id: id }, query: { details } })
-  const { data } = useQuery({
+  const { data, error } = useQuery({
     queryKey: ['import', id],
     queryFn: read(false),
     refetchInterval: ({ state }) => (state.data?.status === 'finished' ? false : ASK_AGAIN_MS),
   })
   const finished = data?.status === 'finished'
   const report = useQuery({ queryKey: ['import report', id], queryFn: read(true), enabled: finished })
+  if (error && !data) return <p role="alert" className="panel panel--no">{s('staff.refused', { reason: reason(error) })}</p>
   if (!data) return null
   const text = finished ? s('import.finished', { n: data.rows }) : s('import.running', { done: data.done, rows: data.rows })
   return (

@@ -1,4 +1,4 @@
-/** What staff asks of the list of orders, as it stands in the address. */
+/** What staff looks at, as it stands in the address: a list of orders, an import. */
 
 export const STATUSES = ['placed', 'confirmed', 'shipped', 'delivered', 'cancelled', 'refunded'] as const
 export type Status = (typeof STATUSES)[number]
@@ -8,4 +8,8 @@ export function ordersSearch(raw: Record<string, unknown>): OrdersSearch {
   const status = STATUSES.find((each) => each === raw.status)
   const email = typeof raw.email === 'string' && raw.email ? raw.email : undefined
   return { status, email } // undefined lies over what the address says
+}
+
+export function importSearch({ id }: Record<string, unknown>): { id?: string | undefined } {
+  return { id: typeof id === 'string' ? id : undefined }
 }
