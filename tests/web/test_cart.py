@@ -4,6 +4,7 @@ import asyncio
 import re
 from typing import Any
 
+import pytest
 from playwright.async_api import Page, Request, Route, expect
 
 from ops.demo.shop import Shop
@@ -138,6 +139,25 @@ async def test_survives_a_restart(visit: NewVisit, shop: Shop) -> None:
     await guest.context.close()
     await again.goto("/cart")
     await expect(again.page.get_by_label(f"Copies of {book['title']}")).to_have_value("2")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "no JSON",
+        '{"state": null}',
+        '{"state": {"wishes": {}, "server": {"lines": [null]}}, "guest": null, "account": null, "merging": null}',
+        '{"state": {"wishes": {"a": null}, "server": null}, "guest": null, "account": null, "merging": null}',
+    ],
+)
+async def test_what_something_else_left(visit: NewVisit, shop: Shop, left: str) -> None:
+    """What is no cart, where the browser keeps the cart, is as if it were not there."""
+    guest = await visit()
+    await guest.page.goto("/robots.txt")
+    await guest.page.evaluate("left => localStorage.setItem('quire.cart', left)", left)
+    book = await a_title(shop, "emma")
+    await guest.put_in_cart(book["isbn"])
+    assert await in_the_shop(shop, guest) == {book["isbn"]: 1}
 
 
 async def test_kept_while_offline(visit: NewVisit, shop: Shop) -> None:

@@ -17,6 +17,7 @@ const NOTHING: Kept = { guest: null, account: null, merging: null, state: EMPTY 
 
 function fits({ state, guest, account, merging }: Partial<Kept>): boolean {
   if (!isRecord(state) || !isRecord(state.wishes) || Array.isArray(state.wishes)) return false
+  shown(state) // throws for lines and wishes that are none: they do not fit
   const owned = [guest, merging].every((each) => each === null || typeof each?.token === 'string')
   return owned && (account === null || typeof account === 'string') && (state.server === null || Array.isArray(state.server.lines))
 }
