@@ -1,6 +1,6 @@
 # Quire. Every target sets up what it needs first: a clone and Python 3.11 or newer are enough.
 .DEFAULT_GOAL := help
-.PHONY: help shop-test shop-bench shop-if-possible setup servers shop client run demo test faults lint format bench bench-check lock clean
+.PHONY: help shop-test shop-bench shop-if-possible setup servers shop client run demo test long-test faults lint format bench bench-check lock clean
 
 BIN := .venv/bin
 # Extra words for the command behind a target: make run ARGS="--port 9000", make test ARGS="tests/broker -k retry".
@@ -28,6 +28,7 @@ client: setup ## the shop's API client, from the OpenAPI document; nothing needs
 
 servers: ## install the servers that the tests talk to (Debian, as root), or say what is missing
 	@ops/install/servers.sh
+	@ops/install/rabbitmq4.sh
 
 # What a run or a test wants of the shop is not all that it wants: without a network for npm the rest goes on.
 shop-if-possible: setup
@@ -45,8 +46,17 @@ test: setup servers shop-if-possible ## every test but the long ones
 shop-test: setup servers shop-if-possible ## the shop in a real browser
 	@exec $(BIN)/pytest tests/web $(ARGS)
 
-faults: setup servers ## everything that kills, freezes and cuts off, the long ones too
-	@exec $(BIN)/pytest tests/faults $(ARGS)
+long-test: setup servers shop-if-possible ## the tests that take minutes: short runs of faults, planted bugs, the image, the benchmarks
+	@exec $(BIN)/pytest -m long $(ARGS)
+
+# As many as are asked for, under as many orders, drawn from one seed; on RabbitMQ 3.10 or 4.0, 1 or 3 nodes.
+FAULTS ?= 40
+ORDERS ?= 5000
+SEED ?= 1
+RABBITMQ ?= 4.0
+NODES ?= 3
+faults: setup servers ## faults under load: make faults FAULTS=40 ORDERS=5000 SEED=1 RABBITMQ=4.0 NODES=3
+	@exec $(BIN)/python -m tests.faults --faults $(FAULTS) --orders $(ORDERS) --seed $(SEED) --rabbitmq $(RABBITMQ) --nodes $(NODES) $(ARGS)
 
 lint: setup ## ruff, mypy --strict, import directions; the shop's types
 	$(BIN)/ruff check .

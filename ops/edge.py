@@ -94,8 +94,11 @@ def create() -> Litestar:
     return create_app(edge, around=[lifespan])
 
 
-def serve(settings: Settings) -> None:
-    """Becomes Granian, serving until SIGTERM or SIGINT: its supervisor needs none of our modules, 60 MB of them."""
+def serve(settings: Settings, application: str = "ops.edge:create") -> None:
+    """Becomes Granian, serving until SIGTERM or SIGINT: its supervisor needs none of our modules, 60 MB of them.
+
+    `application` names the factory that its worker calls.
+    """
     options = {
         "--interface": "asgi",
         "--host": settings.host,
@@ -104,5 +107,5 @@ def serve(settings: Settings) -> None:
         "--workers": "1",
     }
     words = [word for option in options.items() for word in option]
-    command = [sys.executable, "-m", "granian", *words, "--no-ws", "--factory", "ops.edge:create"]
+    command = [sys.executable, "-m", "granian", *words, "--no-ws", "--factory", application]
     os.execv(sys.executable, command)  # noqa: S606 - every word is ours

@@ -55,7 +55,7 @@ class Mongod:
         data = folder / "db"
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         port = port if port is not None else free_port(_port_of_last_run(folder))
-        child = await Child.start("mongod", _command(program, data, port), folder)
+        child = await Child.start("mongod", command_of(program, data, port), folder)
         server = cls(child, port)
         try:
             await server._become_primary()
@@ -118,7 +118,8 @@ def _passes(error: PyMongoError) -> bool:
     return not isinstance(error, OperationFailure) or error.code not in (NODE_NOT_FOUND, INVALID_CONFIG)
 
 
-def _command(program: Path, data: Path, port: int) -> tuple[str, ...]:
+def command_of(program: Path, data: Path, port: int) -> tuple[str, ...]:
+    """How a member of a replica set is started on the data of a folder."""
     return (
         *(
             str(program),

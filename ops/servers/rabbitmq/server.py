@@ -1,12 +1,9 @@
-"""A RabbitMQ of our own: one node that shares nothing with any other on this machine, not even epmd."""
+"""One node: started, looked after, ended."""
 
 import asyncio
-import json
 import os
-import secrets
-import shutil
+import signal
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -14,32 +11,14 @@ from urllib.parse import quote
 import httpx
 
 from ops.servers.child import Child
-from ops.servers.errors import ServerFailed, ServerMissing
-from ops.servers.ports import free_port, listening
+from ops.servers.errors import ServerFailed
+from ops.servers.ports import listening
+from ops.servers.rabbitmq.node import Membership, Node, node_of, write_private
+from ops.servers.rabbitmq.programs import inside, program, start_epmd
 
-# Debian's /usr/sbin/rabbitmq-server changes to a user who may not write our folder: the scripts behind it.
-SCRIPTS = ("usr/lib/rabbitmq/bin", "usr/local/sbin", "opt/rabbitmq/sbin", "opt/homebrew/sbin")
-# RabbitMQ reads its memory and its disk in /proc, so it gets one, in a mount namespace that ends with it.
-IN_ANOTHER_SYSTEM = (
-    *("unshare", "--mount", "--propagation", "private"),
-    *("sh", "-c", 'mount -t proc proc "$1/proc" && exec chroot "$@"', "sh"),
-)
 READY_WITHIN_S = 90
 CTL_WITHIN_S = 60
 PLUGINS = "[rabbitmq_management].\n"
-
-
-@dataclass(frozen=True)
-class Node:
-    """What a node keeps from run to run: who it is, and where it listens when those ports are still free."""
-
-    name: str
-    user: str
-    password: str
-    amqp_port: int
-    management_port: int
-    distribution_port: int
-    epmd_port: int
 
 
 class RabbitMQ:
@@ -49,10 +28,11 @@ class RabbitMQ:
     (sign in with `user` and `password`).
     """
 
-    def __init__(self, folder: Path, node: Node, root: Path | None) -> None:
+    def __init__(self, folder: Path, node: Node, root: Path | None, membership: Membership | None) -> None:
         self.folder = folder
         self.node = node
         self.root = root
+        self.membership = membership
         self.user = node.user
         self.password = node.password
         self.url = self.url_of("/")
@@ -61,12 +41,21 @@ class RabbitMQ:
         self._server: Child | None = None
 
     @classmethod
-    async def start(cls, folder: Path, *, root: Path | None = None) -> Self:
+    async def start(
+        cls,
+        folder: Path,
+        *,
+        root: Path | None = None,
+        name: str | None = None,
+        membership: Membership | None = None,
+    ) -> Self:
         """Start a node in `folder` (made where it is absent) and wait until it takes connections.
 
         Args:
             folder: holds its data, configuration, cookie, log, and the password of its only user (mode 0600).
             root: run it inside this other system (chroot: as root, with `folder` in it), for another version.
+            name: of the node (`<something>@localhost`); a random one otherwise.
+            membership: the cluster that it joins at its first start. Whoever made it keeps its epmd running.
 
         Raises:
             ServerMissing: there is no RabbitMQ on this machine, or in `root`.
@@ -75,7 +64,8 @@ class RabbitMQ:
         """
         folder = folder.absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        server = cls(folder, _node(folder), root.absolute() if root else None)
+        node = node_of(folder, name, membership)
+        server = cls(folder, node, root.absolute() if root else None, membership)
         await server._start()
         return server
 
@@ -84,6 +74,16 @@ class RabbitMQ:
         """The node's process id."""
         assert self._server is not None
         return self._server.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self._server is not None and self._server.running
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the node a signal (SIGSTOP and SIGCONT freeze and thaw it); nothing when it has ended."""
+        if self._server is not None:
+            self._server.signal(number)
 
     @property
     def epmd_pid(self) -> int:
@@ -118,9 +118,9 @@ class RabbitMQ:
         Raises:
             ServerFailed: it reports an error.
         """
-        program = self._program("rabbitmqctl")
+        rabbitmqctl = program("rabbitmqctl", self.root)
         env = self._environment()
-        command = (*self._inside(), program, "--node", self.node.name, "--quiet", *args)
+        command = (*inside(self.root), rabbitmqctl, "--node", self.node.name, "--quiet", *args)
         process = await asyncio.create_subprocess_exec(
             *command,
             env=env,
@@ -161,24 +161,13 @@ class RabbitMQ:
         await self.management("DELETE", f"vhosts/{quote(name, safe='')}")
 
     async def _start(self) -> None:
-        program = self._program("rabbitmq-server")
+        command = (*inside(self.root), program("rabbitmq-server", self.root))
         self._write_files()
         env = self._environment()
-        # An epmd started by Erlang itself would go into the background and outlive the node.
-        epmd = (
-            *self._inside(),
-            self._program("epmd"),
-            "-port",
-            str(self.node.epmd_port),
-            "-address",
-            "127.0.0.1",
-        )
-        self._epmd = await Child.start("epmd", epmd, self.folder, env=env, grace_s=2)
         try:
-            await self._epmd.until(lambda: listening(self.node.epmd_port), within_s=READY_WITHIN_S)
-            self._server = await Child.start(
-                "rabbitmq", (*self._inside(), program), self.folder, env=env, grace_s=40
-            )
+            if self.membership is None:
+                self._epmd = await start_epmd(self.folder, self.node.epmd_port, self.root)
+            self._server = await Child.start("rabbitmq", command, self.folder, env=env, grace_s=40)
             await self._server.until(self._ready, within_s=READY_WITHIN_S)
         except BaseException:
             await self.stop()
@@ -197,24 +186,6 @@ class RabbitMQ:
     def _log(self) -> Path:
         return self.folder / "rabbitmq.log"
 
-    def _program(self, name: str) -> str:
-        """Where a program of RabbitMQ or Erlang stands, as seen from inside `root`."""
-        system = self.root or Path("/")
-        for place in (*SCRIPTS, "usr/bin"):
-            if (system / place / name).exists():
-                return f"/{place}/{name}"
-        found = shutil.which(name) if self.root is None else None
-        if found is None:
-            where = f"in {self.root}" if self.root else "on this machine"
-            raise ServerMissing(
-                f"no RabbitMQ {where} ({name} is missing): install it (Debian: apt-get install "
-                "--no-install-recommends rabbitmq-server), or give the URL of one"
-            )
-        return found
-
-    def _inside(self) -> tuple[str, ...]:
-        return (*IN_ANOTHER_SYSTEM, str(self.root)) if self.root else ()
-
     def _seen(self, name: str) -> str:
         """A path in the node's folder, as the node sees it."""
         path = self.folder / name
@@ -222,7 +193,7 @@ class RabbitMQ:
 
     def _write_files(self) -> None:
         node = self.node
-        _write_private(
+        write_private(
             self.folder / "rabbitmq.conf",
             f"listeners.tcp.1 = 127.0.0.1:{node.amqp_port}\n"
             f"management.tcp.ip = 127.0.0.1\n"
@@ -234,10 +205,14 @@ class RabbitMQ:
             "log.file = false\n"
             # The console's figures lag by this much; tests and the demo look at them.
             "collect_statistics_interval = 1000\n"
-            "disk_free_limit.absolute = 100MB\n",
+            "disk_free_limit.absolute = 100MB\n" + _clustering(self.membership, node.name),
         )
         (self.folder / "enabled_plugins").write_text(PLUGINS)
-        (self.folder / "home").mkdir(mode=0o700, exist_ok=True)
+        home = self.folder / "home"
+        home.mkdir(mode=0o700, exist_ok=True)
+        if self.membership is not None:
+            cookie = home / ".erlang.cookie"
+            write_private(cookie, self.membership.cookie)
 
     def _environment(self) -> dict[str, str]:
         """Nothing of the machine's own RabbitMQ: each of these has a default that all nodes would share."""
@@ -270,21 +245,16 @@ class RabbitMQ:
         }
 
 
-def _node(folder: Path) -> Node:
-    """The node of this folder: the one it was before, on its old ports where they are free, or a new one."""
-    path = folder / "node.json"
-    known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    ports = ("amqp_port", "management_port", "distribution_port", "epmd_port")
-    node = Node(
-        name=known.get("name", f"quire-{secrets.token_hex(4)}@localhost"),
-        user="quire",
-        password=known.get("password", secrets.token_urlsafe(18)),
-        **{name: free_port(known.get(name)) for name in ports},
+def _clustering(membership: Membership | None, name: str) -> str:
+    """Whom to join. A node that loses sight of the majority pauses: it must not go on by itself.
+
+    Each node is told of the founder and of itself alone: RabbitMQ 4 waits for every node that it is told of.
+    """
+    if membership is None:
+        return ""
+    known = dict.fromkeys((membership.founder, name))
+    return (
+        "cluster_partition_handling = pause_minority\n"
+        "cluster_formation.peer_discovery_backend = classic_config\n"
+        + "".join(f"cluster_formation.classic_config.nodes.{n} = {each}\n" for n, each in enumerate(known, 1))
     )
-    _write_private(path, json.dumps(asdict(node), indent=2) + "\n")
-    return node
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text)
