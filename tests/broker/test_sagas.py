@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -122,7 +123,8 @@ class Saga:
 
     async def due(self, order_id: str) -> None:
         """A quarter of an hour passes, and two workers look for due orders."""
-        await self.house.database.orders.update_one({"_id": order_id}, {"$set": {"due_at": utc_now()}})
+        passed = utc_now() - timedelta(seconds=1)  # a look in the same millisecond would not find it yet
+        await self.house.database.orders.update_one({"_id": order_id}, {"$set": {"due_at": passed}})
         look = expiring(self.house.publisher)
         assert sum(await asyncio.gather(look(), look())) == 2
 
