@@ -1,0 +1,1 @@
+"""Actors end to end, on every broker."""
