@@ -1,6 +1,7 @@
 """What Prometheus scrapes from one edge process."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,16 +16,25 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from broker.children import Children
-
-CONTENT_TYPE = CONTENT_TYPE_LATEST.removesuffix(
-    "; charset=utf-8"
-)  # Litestar names the charset of texts itself
+# Litestar names the charset of texts itself.
+CONTENT_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "_OTHER"  # as OpenTelemetry calls it: a method is a client's own text, and each would make a series
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, whose only reader is OpenMetrics
+
+
+class Children(dict[tuple[str, ...], Any]):
+    """A metric's children by their labels, each looked up in the library once: it takes a lock and builds a key."""
+
+    def __init__(self, metric: Any) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, labels: tuple[str, ...]) -> Any:
+        child = self[labels] = self._metric.labels(*labels)
+        return child
 
 
 class Metrics:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 from aio_pika.abc import AbstractIncomingMessage
@@ -20,6 +20,21 @@ ENVELOPE_BYTES_MAX = 16_384  # an envelope without its message; its fields becom
 ATTEMPTS_HEADER = "x-quire-attempts"
 RETURNS_HEADER = "x-delivery-count"  # the broker's: how often a quorum queue delivered it in vain
 FIRST_FAILED_HEADER = "x-quire-first-failed-at"
+
+
+Reason: TypeAlias = Literal[
+    "attempts spent",
+    "could not be written",
+    "delivery limit reached",
+    "expired",
+    "handler raised",
+    "killed its worker",
+    "superseded",
+    "undecodable",
+]
+"""Why a message became a dead letter, as people read it; docs/actors.md says what each means and what to do."""
+
+REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
 class Unsound(Exception):
@@ -42,7 +57,7 @@ class Delivery:
     envelope: Envelope
     message: Message | None
     failure: BaseException | None = None
-    reason: str = ""
+    reason: Reason | None = None
     attempts: int = 0
     returns: int = 0
     noted: bool = False
@@ -73,7 +88,7 @@ class Delivery:
         """Whether it is a fact that nobody can be told a refusal of; one that ends an operation has its sender."""
         return isinstance(self.message, Event) and self.envelope.operation is None
 
-    def fail(self, reason: str, error: BaseException) -> None:
+    def fail(self, reason: Reason, error: BaseException) -> None:
         """It is to be dead-lettered."""
         self.failure = error
         self.reason = reason

@@ -12,6 +12,7 @@ The prefetch stays what it is: a quorum queue puts what comes back behind what c
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import structlog
 from pymongo import ReturnDocument
@@ -30,7 +31,7 @@ PAUSE_STEP_S = 0.1
 PAUSE_MAX_S = 1.0
 CLEARED_AFTER_S = 2.0  # what waits for the outside so long is not killing anybody
 
-KILLED = "killed its worker"
+KILLED: Final = "killed its worker"
 
 
 class KilledItsWorker(Exception):
@@ -99,9 +100,8 @@ class Suspicion:
             await self._end(delivery, turn, over)  # a stop is no death
             raise
         except BaseException:
-            self._died = (
-                True  # the process is at its end: whoever it died of leaves its note, and nobody follows
-            )
+            # The process is at its end: whoever it died of leaves its note, and nobody follows.
+            self._died = True
             turn.cancel()
             raise
         await self._end(delivery, turn, over)

@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 from broker.acks import AckBook
 from broker.actors.store import AlreadyReceived, Fenced
 from broker.aftermath import Aftermath
-from broker.delivery import ATTEMPTS_HEADER, FIRST_FAILED_HEADER, Delivery
+from broker.delivery import ATTEMPTS_HEADER, FIRST_FAILED_HEADER, Delivery, Reason
 from broker.ending import end
 from broker.faults import is_away, is_conflict
 from broker.groups import A, Effects, Transient, UnorderedGroup
@@ -160,7 +160,7 @@ class Worker:
                 else:
                     return
 
-    def _give_up(self, delivery: Delivery, reason: str, error: Exception) -> None:
+    def _give_up(self, delivery: Delivery, reason: Reason, error: Exception) -> None:
         """The next round buries it. Raises the error where that was this round: then it is not the message."""
         if delivery.failure is not None:
             raise error

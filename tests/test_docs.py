@@ -6,7 +6,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ import typer
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
+from broker.delivery import REASONS
 from documents.orders import MOVES, OrderStatus
 from ops.cli import app, complete
+from ops.instance import QUIRE
 from ops.servers import ServerMissing
 from ops.servers.mongod import find_mongod
 from ops.settings import Settings
@@ -198,6 +199,13 @@ def test_the_settings_table_is_complete() -> None:
     }
 
 
+@pytest.mark.parametrize("page", ["actors.md", "dead-letters.md", "telemetry.md"])
+def test_every_reason_of_a_dead_letter_is_named(page: str) -> None:
+    """Whoever reads one in the console finds it on the page."""
+    named = set(inline((DOCS / page).read_text("utf-8")))
+    assert set(REASONS) <= named
+
+
 def test_the_picture_of_an_order_s_states_is_the_table_of_its_moves() -> None:
     """README's state diagram has exactly the moves that documents/orders.py allows."""
     (picture,) = [
@@ -219,8 +227,7 @@ def test_the_taste_tastes_as_written(tmp_path: Path) -> None:
     except ServerMissing as error:
         missing(error)
     (script,) = [block for block in fences((ROOT / "README.md").read_text(), "sh") if "curl" in block]
-    quire = [sys.executable, "-c", "from ops.cli import main; main()"]
-    up = [*quire, "up", "--port", "0", "--data", str(tmp_path / "data")]
+    up = [*QUIRE, "up", "--port", "0", "--data", str(tmp_path / "data")]
     with subprocess.Popen(up, cwd=ROOT, stdout=subprocess.PIPE, text=True) as shop:
         try:
             assert shop.stdout is not None

@@ -10,6 +10,7 @@ their transactions to conflicts on popular titles.
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import structlog
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -37,7 +38,7 @@ PAUSE_MAX_S = 2.0
 # The documents are read in the transaction that writes them, so a fence is a new document that somebody else made
 # meanwhile: the next attempt finds it. One that keeps failing breaks another unique key, and that is its own fault.
 FENCES_MAX = 3
-NOT_WRITTEN = "could not be written"
+NOT_WRITTEN: Final = "could not be written"
 
 Parts = deque[list[Delivery]]
 

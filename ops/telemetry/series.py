@@ -14,9 +14,9 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from app.metrics import Children
 from broker.actors.apply import HandlerFailed, RetryLater
 from broker.actors.store import AlreadyReceived, Fenced
-from broker.children import Children
 from broker.faults import is_away, is_conflict
 from broker.messages import MESSAGES
 from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Unroutable
@@ -35,15 +35,6 @@ PUBLISHED: Final[Mapping[type[BaseException], str]] = {
     Unroutable: "unroutable",
     MessageTooLarge: "too_large",
 }
-REASONS: Final = (
-    "attempts spent",
-    "could not be written",
-    "delivery limit reached",
-    "expired",
-    "handler raised",
-    "superseded",
-    "undecodable",
-)
 TIERS: Final = (IN_PLACE, *(tier.name for tier in RETRY_TIERS))
 TYPES: Final = tuple(MESSAGES)
 OUTCOMES: Final = tuple(each.value for each in Outcome)

@@ -14,7 +14,7 @@ from broker.delivery import Delivery
 from broker.telemetry import NOTHING, Round, Span, Telemetry, Traced, ids_of
 from documents.operations import Outcome
 from ops.telemetry import traces
-from ops.telemetry.series import ACCEPTED, OTHER, PUBLISHED, REASONS, TIERS, TYPES, Series, among, refusal
+from ops.telemetry.series import ACCEPTED, OTHER, PUBLISHED, TIERS, TYPES, Series, among, refusal
 from ops.telemetry.traces import Made, Traces
 
 log = structlog.get_logger(__name__)
@@ -91,8 +91,8 @@ class Told(Telemetry):
             series.waited[(group,)].observe(wait_s)
             series.handled[(group,)].observe(now - delivery.taken_at)
             series.messages[group, among(envelope.type, TYPES), status].inc()
-            if delivery.failure is not None and status == FAILED:
-                series.dead[group, among(delivery.reason, REASONS)].inc()
+            if delivery.reason is not None and status == FAILED:
+                series.dead[group, delivery.reason].inc()
                 log.error(
                     "message.dead", **ids_of(delivery), reason=delivery.reason, error=repr(delivery.failure)
                 )

@@ -14,7 +14,7 @@ from broker.telemetry import HANDLED
 from documents.actors import utc_now
 from ops.logs import name_message
 from ops.telemetry import Series, Told
-from ops.telemetry.series import REASONS, TIERS, TYPES, among
+from ops.telemetry.series import TIERS, TYPES, among
 from tests.broker.house import House, add, shopper, unordered, until
 from tests.ops.test_telemetry.spans import Kept, id_of, linked, trace_of
 
@@ -170,7 +170,7 @@ def value(series: Series, name: str, /, **labels: str) -> float:
 
 
 def test_a_name_that_nobody_knows_makes_no_series_of_its_own() -> None:
-    """Types, reasons and tiers that are on no list count as `other`."""
-    for known in (REASONS, TIERS, TYPES):
+    """Types and tiers that are on no list count as `other`."""
+    for known in (TIERS, TYPES):
         assert among(known[0], known) == known[0]
         assert among("made up by a client", known) == "other"
