@@ -99,9 +99,8 @@ class EdgeApplication(Litestar):
         limit = self.state.edge.limit
         if limit is None:
             return None
-        http["litestar_app"] = (
-            self  # as Litestar does: the credential is read with what the application holds
-        )
+        # As Litestar does: the credential is read with what the application holds.
+        http["litestar_app"] = self
         return await enter(limit, http)
 
 

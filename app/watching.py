@@ -95,8 +95,8 @@ def encode(order_id: str, change: Change) -> bytes:
 async def watch(edge: Edge, order: Order, seen: int, mark: int) -> AsyncGenerator[bytes, None]:
     """The events of an order after revision `seen`, until it is over; a comment every 15 s keeps proxies awake.
 
-    `mark` is where `edge.feeds` stood before `order` was read.
-    Ends at once where the process serves as many watchers as it may, or stops: the client comes back.
+    `mark` is where `edge.feeds` stood before `order` was read. Ends at once where the process serves as many watchers
+    as it may, or stops: the client comes back.
     """
     feed = _Feed(order.id, seen, seen)
     try:

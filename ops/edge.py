@@ -37,10 +37,6 @@ def make_edge(
         endpoint, name="edge publishes", timeout_s=settings.confirm_timeout_s, telemetry=measured.telemetry
     )
 
-    async def broker() -> str | None:
-        why = publisher.refusing
-        return None if why is None else f"{why}: commands are answered 503 until it is back"
-
     return Edge(
         publisher=publisher,
         endpoint=endpoint,
@@ -51,7 +47,6 @@ def make_edge(
         console=parts.console(settings, endpoint if isinstance(endpoint, str) else None, console),
         terms=settings.terms,
         asyncapi=document(),
-        probes={"broker": broker},
         limit=parts.request_limit(settings),
         telemetry=measured.telemetry,
         metrics=Metrics(measured.series.registry) if measured.series is not None else Uncounted(),

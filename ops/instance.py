@@ -2,12 +2,14 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FILE = "instance.json"
+QUIRE = (sys.executable, "-m", "ops.cli")  # this installation's command line, for processes of its own
 
 
 class NoInstance(Exception):

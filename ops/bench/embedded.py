@@ -2,12 +2,15 @@
 
 import asyncio
 import os
-import sys
 import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ops.bench.figures import Figure, WentWrong
 from ops.bench.stand import usage_of
+from ops.instance import QUIRE
 
 EMBEDDED = "embedded"
 
@@ -35,17 +38,16 @@ async def measure_embedded(folder: Path) -> list[Figure]:
 async def _start(folder: Path) -> tuple[float, float]:
     """Seconds to ready, and resident MB of the process and its helpers but mongod."""
     begun = time.perf_counter()
+    async with quire_up(folder) as process:
+        seconds = time.perf_counter() - begun
+        return seconds, usage_of(process.pid, leave_out="mongod").resident / 1e6
+
+
+@asynccontextmanager
+async def quire_up(folder: Path) -> AsyncIterator[Process]:
+    """`quire up` on a data folder, as a process of its own on a free port, once it is ready. Raises `WentWrong`."""
     process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-c",
-            "from ops.cli import main; main()",
-            "up",
-            "--port",
-            "0",
-            "--data",
-            str(folder),
-        ),
+        *(*QUIRE, "up", "--port", "0", "--data", str(folder)),
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"QUIRE_LOG_LEVEL": "error"},
     )
@@ -55,8 +57,7 @@ async def _start(folder: Path) -> tuple[float, float]:
             while STARTED not in (line := (await process.stdout.readline()).decode()):
                 if not line:
                     raise WentWrong("`quire up` ended before it was ready")
-        seconds = time.perf_counter() - begun
-        return seconds, usage_of(process.pid, leave_out="mongod").resident / 1e6
+        yield process
     finally:
         if process.returncode is None:
             process.terminate()

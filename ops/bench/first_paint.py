@@ -8,8 +8,6 @@ Largest Contentful Paint is what https://www.w3.org/TR/largest-contentful-paint/
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
@@ -19,8 +17,8 @@ from playwright.async_api import Browser, Page, async_playwright
 from rich.console import Console
 from rich.table import Table
 
-from ops.instance import FILE, Instance, find
-from ops.servers.child import Child
+from ops.bench.embedded import quire_up
+from ops.instance import find
 
 CHROMIUM: Final = "/usr/bin/chromium"
 CHROMIUM_ARGUMENTS: Final = (
@@ -33,7 +31,6 @@ CHROMIUM_ARGUMENTS: Final = (
 )
 CPU_SLOWED_TIMES: Final = 4
 VISITS: Final = 9
-READY_WITHIN_S: Final = 120
 LCP_MS_MAX: Final = 1200
 SCRIPT_KB_MAX: Final = 120
 
@@ -97,32 +94,6 @@ async def _measured(page: Page, url: str) -> Visit:
     return Visit(**seen)
 
 
-@asynccontextmanager
-async def _shop(folder: Path) -> AsyncIterator[Instance]:
-    """A `quire up` of its own with the demo catalogue, from when it is ready for as long as the block lasts."""
-    data = folder / "data"
-    command = (
-        sys.executable,
-        "-c",
-        "from ops.cli import main; main()",
-        "up",
-        "--port",
-        "0",
-        "--data",
-        str(data),
-    )
-    child = await Child.start("quire", command, folder)
-
-    async def ready() -> bool:
-        return (data / FILE).exists()
-
-    try:
-        await child.until(ready, within_s=READY_WITHIN_S)
-        yield find(data)
-    finally:
-        await child.stop()
-
-
 async def _pages(url: str) -> dict[str, str]:
     async with httpx.AsyncClient(base_url=url) as http:
         found = (await http.get("/v1/books", params={"q": "frankenstein", "limit": 1})).json()
@@ -144,11 +115,12 @@ async def _run(visits: int) -> bool:
         table.add_column(column, justify="left" if column == "page" else "right")
     reached = True
     with tempfile.TemporaryDirectory(prefix="quire-shop-bench-", ignore_cleanup_errors=True) as folder:
-        async with _shop(Path(folder)) as instance, async_playwright() as playwright:
+        data = Path(folder)
+        async with quire_up(data), async_playwright() as playwright:
             browser = await playwright.chromium.launch(
                 executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS)
             )
-            for name, url in (await _pages(instance.url)).items():
+            for name, url in (await _pages(find(data).url)).items():
                 await first_visit(browser, url)  # the browser's own start is none of the shop's doing
                 seen = [await first_visit(browser, url) for _ in range(visits)]
                 reached &= _row(table, name, seen)

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
 from ops.bench.figures import WentWrong
+from ops.tasks import together
 
 S = TypeVar("S")
 Turn = Callable[[S, int], Awaitable[float | None]]
@@ -99,14 +100,3 @@ def due_times(rate: float, seconds: float) -> Iterator[float]:
     while (offset_s := number / rate) < seconds:
         yield offset_s
         number += 1
-
-
-async def together(works: Iterable[Awaitable[None]]) -> None:
-    """All of them at once. Raises the first error as it is, with the others ended."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets
-import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from broker.topology import BY_NAME
 from ops.bench.figures import Figure, WentWrong
+from ops.instance import QUIRE
 from ops.servers import Mongod, RabbitMQ, Redis
 from ops.servers.child import Child
 from ops.servers.errors import ServerFailed
@@ -29,7 +29,6 @@ T = TypeVar("T")
 Groups = tuple[str, ...]
 Database = AsyncDatabase[dict[str, Any]]
 
-QUIRE = (sys.executable, "-c", "from ops.cli import main; main()")
 ORDERED = tuple(name for name, group in BY_NAME.items() if group.ordered)
 DEFAULT_WORKERS = ("carts,orders", "catalog,payments,shipments,notifications")
 

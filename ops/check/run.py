@@ -3,10 +3,9 @@
 import asyncio
 import gc
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 from pymongo.errors import OperationFailure
 
@@ -19,6 +18,7 @@ from ops.check.looking import EMBEDDED, BrokerAddress, looking_at
 from ops.check.queues import Broker, JournalQueues, Waiting
 from ops.check.titles import titles
 from ops.check.view import Database, View
+from ops.tasks import together
 
 SETTLE_S = 30.0
 LOOK_EVERY_S = 1.0
@@ -95,19 +95,8 @@ async def _judge(view: View, checks: Sequence[Invariant]) -> tuple[Result, ...]:
     with _few_collections():
         await _judge_titles(view, of_titles, results)
         # The database works for one of them while we judge what the other has read.
-        await _together(_judge_orders(view, of_orders, results), _survey(view, wholes, results))
+        await together((_judge_orders(view, of_orders, results), _survey(view, wholes, results)))
     return tuple(results.values())
-
-
-async def _together(*works: Coroutine[Any, Any, None]) -> None:
-    """All of them, or the first error, with the others ended."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _survey(view: View, checks: Sequence[Whole], results: dict[str, Result]) -> None:

@@ -1,12 +1,12 @@
 """A broker that is away, full, silent or under an alarm, as a shopper meets it: over HTTP, on a real RabbitMQ."""
 
-import asyncio
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,9 +19,10 @@ from broker.connection import connect
 from broker.publish import Publisher
 from ops.servers import RabbitMQ, ServerMissing
 from tests.app.edges import guest_cart, make_edge, problem, serving
+from tests.broker.house import until
 from tests.conftest import missing
 
-PATIENCE_S = 60.0
+eventually = partial(until, patience_s=60.0)
 
 
 @pytest.fixture(scope="module")
@@ -132,16 +133,6 @@ async def shopper(node: RabbitMQ, database: Any) -> AsyncIterator[Shopper]:
         yield Shopper(client, edge, node, connection, cart_id, token)
     await publisher.close()
     await connection.close()
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Returns once it holds; fails after a minute."""
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not await holds():  # noqa: ASYNC110 - what happens in another process sets no Event
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        pytest.fail(f"not within {PATIENCE_S:g} s: {what}")
 
 
 async def test_killed(shopper: Shopper, node: RabbitMQ) -> None:

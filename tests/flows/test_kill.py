@@ -1,18 +1,15 @@
 """`quire up`, killed and stopped under load: what was accepted with 202 is carried out, once."""
 
 import asyncio
-import os
 import secrets
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
 
+from ops.bench.embedded import quire_up
 from ops.demo.shop import Json, Shop
 from ops.instance import find
 from ops.servers import ServerMissing
@@ -36,37 +33,6 @@ class Log:
     def count(self) -> int:
         """How many commands were accepted."""
         return sum(map(len, self.accepted.values()))
-
-
-@asynccontextmanager
-async def quire_up(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`quire up` as a process of its own, ready."""
-    process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-c",
-            "from ops.cli import main; main()",
-            "up",
-            "--port",
-            "0",
-            "--data",
-            str(folder),
-        ),
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"QUIRE_LOG_LEVEL": "error"},
-    )
-    assert process.stdout is not None
-    try:
-        said = b""
-        while b"Quire is ready on " not in said:
-            line = await process.stdout.readline()
-            assert line, "it ended before it was ready"
-            said += line
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def shop_until_it_ends(shop: Shop, isbn: str, log: Log) -> None:

@@ -4,10 +4,10 @@ import asyncio
 import os
 import secrets
 import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,9 +21,11 @@ from broker.topology import route
 from documents.accounts import cart_of
 from documents.actors import utc_now
 from ops.database import open_database
+from ops.instance import QUIRE
 from ops.servers import Mongod, RabbitMQ
+from tests.broker.house import until
 
-PATIENCE_S = 60.0
+eventually = partial(until, patience_s=60.0)
 CARTS = 24
 ISBN = "9786600000004"
 
@@ -41,9 +43,8 @@ class Shop:
 
     async def worker(self) -> asyncio.subprocess.Process:
         """A worker of the carts, once it is ready."""
-        ready = "from ops.cli import main; main()"
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", ready, "worker", "--group", "carts"),
+            *(*QUIRE, "worker", "--group", "carts"),
             env=os.environ | self.environment,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -90,16 +91,6 @@ class Shop:
         for number, ids in self.sent.items():
             found = self.database.receipts.find({"key": cart_of(str(number))}).sort("rev", 1)
             assert [receipt["message_id"] async for receipt in found] == ids
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Returns once it holds; fails after a minute."""
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not await holds():  # noqa: ASYNC110 - what happens in another process sets no Event
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        pytest.fail(f"not within {PATIENCE_S:g} s: {what}")
 
 
 @asynccontextmanager

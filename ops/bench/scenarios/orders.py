@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 
 from ops.bench.confirmations import WAYS, Confirmations
 from ops.bench.figures import Figure, WentWrong
-from ops.bench.loops import Taken, together
+from ops.bench.loops import Taken
 from ops.bench.scenarios.base import Bench, Load, Scenario, described, looped
 from ops.bench.settling import quiet
 from ops.bench.shoppers import Shopper, arrive, leave, staff
 from ops.bench.stand import Meter
 from ops.bench.titles import FLASH_TITLE
+from ops.tasks import together
 
 FLASH_SHOPPERS_A_COPY = 10
 FLASH_AT_ONCE = 500  # requests open at a time

@@ -22,6 +22,7 @@ import pytest
 
 from broker.topology import GROUPS
 from ops.containers.replica_set import found
+from ops.instance import QUIRE
 from ops.servers import ServerMissing
 from ops.servers.child import Child
 from ops.servers.ports import free_port
@@ -37,7 +38,6 @@ from tests.ops.test_containers.composed import (
 )
 from tests.ops.test_containers.conftest import READY_WITHIN_S, Node
 
-QUIRE = (sys.executable, "-c", "from ops.cli import main; main()")
 BOOKS = ROOT / "ops" / "demo_catalogue" / "books.jsonl"
 POLL_S = 0.2
 MEMORY_UNITS = {"M": 1 << 20, "G": 1 << 30}
