@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -24,22 +24,37 @@ class Anomaly(AssertionError):
     """An answer that the contract does not know."""
 
 
+class Refusal(NamedTuple):
+    """A 503: when it was asked for and told, by which edge, and the code of its reason."""
+
+    asked: float
+    told: float
+    edge: str
+    code: str
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.told - self.asked
+
+
 @dataclass
 class Client:
-    """Sends to one edge or the other. `refusals` are the seconds that each 503 took, with the time of its answer."""
+    """Sends to one edge or the other, and notes what it was told."""
 
     http: aiohttp.ClientSession
     urls: list[str]
     rng: random.Random
     told: Counter[str] = field(default_factory=Counter)
-    refusals: list[tuple[float, float]] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     anomalies: list[str] = field(default_factory=list)
 
     async def ask(
         self, method: str, path: str, headers: dict[str, str] | None = None, body: Json | None = None
     ) -> tuple[int, Json]:
         """One request; status and decoded answer. Status 0 where no answer came, so that nobody knows."""
-        url = f"{self.rng.choice(self.urls)}/v1{path}"
+        edge = self.rng.choice(self.urls)
+        url = f"{edge}/v1{path}"
         begun = time.time()
         try:
             async with self.http.request(method, url, json=body, headers=headers) as answer:
@@ -48,12 +63,13 @@ class Client:
             self.told[f"no answer: {type(error).__name__}"] += 1
             return 0, {}
         self.told[str(status)] += 1
-        if status == 503:
-            self.refusals.append((time.time(), time.time() - begun))
         try:
-            return status, json.loads(text) if text else {}
+            found: Json = json.loads(text) if text else {}
         except ValueError:
-            return status, {}
+            found = {}
+        if status == 503:
+            self.refusals.append(Refusal(begun, time.time(), edge, str(found.get("code"))))
+        return status, found
 
     async def read(self, path: str, headers: dict[str, str]) -> tuple[int, Json]:
         """Reads until an edge answers with anything but an outage."""

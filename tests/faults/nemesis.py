@@ -58,6 +58,7 @@ def schedule(seed: int, many: int, shape: Shape, freeze_max_s: float) -> list[Fa
             before is not None
             and not faults[-1].together
             and not before.touches & KINDS[name].touches
+            and not (before.alone_s or KINDS[name].alone_s)
             and rng.random() < TOGETHER
         )
         freeze_s = min(freeze_max_s, rng.choice([rng.uniform(1, 6), rng.uniform(6, 15), rng.uniform(1, 60)]))
@@ -67,7 +68,7 @@ def schedule(seed: int, many: int, shape: Shape, freeze_max_s: float) -> list[Fa
                 name,
                 round(rng.uniform(*HOLD_S), 2),
                 round(freeze_s, 2),
-                round(rng.uniform(*GAP_S), 2),
+                round(rng.uniform(*GAP_S) + KINDS[name].alone_s, 2),
                 together,
                 rng.getrandbits(32),
             )

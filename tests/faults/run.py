@@ -16,6 +16,8 @@ from tests.faults.nemesis import Done, Nemesis, schedule
 from tests.faults.stand import NotReady, Shape, Stand, serving, standing
 from tests.faults.verdict import NEVER_END, Verdict, ended, judge
 
+SLOW_S = 1.0  # of refusals that the report names
+SLOW_MAX = 50
 FAULT_S = 5.0  # what a fault takes besides its hold and gap, about
 
 
@@ -113,6 +115,9 @@ def write(run: Run, folder: Path) -> Path:
         "counted": run.verdict.counted,
         "figures": {name: round(value, 3) for name, value in run.verdict.figures.items()},
         "answers": run.told,
+        "slow_refusals": [
+            each._asdict() for each in sorted(run.verdict.refusals, reverse=True) if each.seconds > SLOW_S
+        ][:SLOW_MAX],
         "parts_ended": run.ended,
         "faults": [
             {

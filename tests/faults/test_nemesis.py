@@ -35,3 +35,14 @@ def test_faults_that_touch_the_same_are_never_done_together() -> None:
             if fault.together:
                 assert not before.together
                 assert not KINDS[before.kind].touches & KINDS[fault.kind].touches
+
+
+def test_what_recovery_is_measured_after_is_left_alone() -> None:
+    """Nothing else goes wrong beside it, nor soon after."""
+    for seed in range(20):
+        faults = schedule(seed, 60, Shape(), 60)
+        for before, fault in pairwise(faults):
+            if (alone_s := KINDS[before.kind].alone_s) > 0:
+                assert not before.together
+                assert not fault.together
+                assert before.gap_s >= alone_s

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import structlog
@@ -15,8 +15,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from broker.topology import BY_NAME, GROUPS, RETRY_TIERS, slot_of
 from ops.check import Report, check
-from tests.faults.client import Client
+from tests.faults.client import Client, Refusal
 from tests.faults.history import Lines, lines_of
+from tests.faults.kinds import KINDS
 from tests.faults.load import Left, Load
 from tests.faults.model import State
 from tests.faults.nemesis import Done, Nemesis
@@ -36,6 +37,15 @@ CANCELLED = "cancelled"
 Database = AsyncDatabase[dict[str, Any]]
 
 
+class Refused(NamedTuple):
+    """A 503: its seconds and code, whether it was the broker that was away, and the faults that held meanwhile."""
+
+    seconds: float
+    code: str
+    away: bool
+    during: tuple[str, ...]
+
+
 @dataclass
 class Verdict:
     """Every promise that was found broken, in words, and figures."""
@@ -43,6 +53,7 @@ class Verdict:
     violations: list[str] = field(default_factory=list)
     counted: dict[str, int] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
+    refusals: list[Refused] = field(default_factory=list)
 
     def blame(self, what: str, found: list[str]) -> None:
         """Notes findings of one sort: a few by name, and how many there are."""
@@ -208,10 +219,11 @@ async def _state(client: Client, left: Left) -> State:
 
 
 async def _measure(database: Database, load: Load, nemesis: Nemesis, verdict: Verdict) -> None:
-    refused = sorted(seconds for _, seconds in load.client.refusals)
-    if refused:
-        verdict.figures["refusals"] = len(refused)
-        verdict.figures["refusal_p99_s"] = refused[int(0.99 * (len(refused) - 1))]
+    verdict.refusals = [_refused(refusal, nemesis.done) for refusal in load.client.refusals]
+    _quantile(verdict, "refusals", [each.seconds for each in verdict.refusals])
+    _quantile(
+        verdict, "refusals_while_the_broker_is_away", [each.seconds for each in verdict.refusals if each.away]
+    )
     confirmed = await _confirmations(database)
     for done in nemesis.done:
         if done.fault.kind in ("kill-rabbitmq", "kill-mongod", "kill-worker"):
@@ -220,6 +232,22 @@ async def _measure(database: Database, load: Load, nemesis: Nemesis, verdict: Ve
                 done.figures["first_order_confirmed_s"] = min(after)
         elif done.fault.kind == "freeze-worker":
             done.figures["partitions_served_s"] = _served_again(load, done)
+
+
+def _refused(refusal: Refusal, faults: list[Done]) -> Refused:
+    during = [done for done in faults if refusal.asked < done.healed and refusal.told > done.began]
+    touched = [KINDS[done.fault.kind].touches for done in during]
+    # A frozen edge tells nobody anything, and a database that is away is no matter of the broker's.
+    away = any("broker" in each for each in touched) and not any(
+        {"edge", "database"} & each for each in touched
+    )
+    return Refused(round(refusal.seconds, 3), refusal.code, away, tuple(done.fault.kind for done in during))
+
+
+def _quantile(verdict: Verdict, name: str, seconds: list[float]) -> None:
+    if seconds:
+        verdict.figures[name] = len(seconds)
+        verdict.figures[f"{name}_p99_s"] = sorted(seconds)[int(0.99 * (len(seconds) - 1))]
 
 
 async def _confirmations(database: Database) -> list[tuple[float, float]]:

@@ -17,15 +17,17 @@ Harm: TypeAlias = "Callable[[Nemesis, Fault, Done, Random], Awaitable[None]]"
 class Kind:
     """A function that does harm, holds it and heals it. Two faults that touch the same are never done together.
 
-    `long`: takes a minute and more, so it has no place in a short run.
+    `long`: takes a minute and more, so it has no place in a short run. `alone_s`: nothing else happens during it and that
+    long after it, so that how soon all is well again can be measured.
     """
 
     name: str
     harm: Harm
     touches: frozenset[str]
     long: bool = False
+    alone_s: float = 0.0
 
 
-def kind(name: str, harm: Harm, *touches: str, long: bool = False) -> Kind:
+def kind(name: str, harm: Harm, *touches: str, long: bool = False, alone_s: float = 0.0) -> Kind:
     """A line in a table of kinds."""
-    return Kind(name, harm, frozenset(touches), long)
+    return Kind(name, harm, frozenset(touches), long, alone_s)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DIES_WITHIN_S = 4.0
 LOOK_EVERY_S = 0.05
+RECOVERED_WITHIN_S = 10.0
 
 Send = Callable[[signal.Signals], None]
 
@@ -134,17 +135,17 @@ async def rolling_stop(nemesis: Nemesis, _fault: Fault, done: Done, _dice: Rando
 
 KINDS = (
     kind("kill-edge", partial(kill_part, "edge"), "edge"),
-    kind("kill-worker", partial(kill_part, "worker"), "worker"),
+    kind("kill-worker", partial(kill_part, "worker"), "worker", alone_s=RECOVERED_WITHIN_S),
     kind("kill-edge-at-point", partial(kill_at_point, "edge"), "edge"),
     kind("kill-worker-at-point", partial(kill_at_point, "worker"), "worker"),
     kind("kill-worker-at-point-again", partial(kill_at_point, "worker"), "worker"),
     kind("kill-worker-at-point-once-more", partial(kill_at_point, "worker"), "worker"),
-    kind("kill-rabbitmq", kill_rabbitmq, "broker"),
-    kind("kill-mongod", kill_mongod, "database"),
+    kind("kill-rabbitmq", kill_rabbitmq, "broker", alone_s=RECOVERED_WITHIN_S),
+    kind("kill-mongod", kill_mongod, "database", alone_s=RECOVERED_WITHIN_S),
     kind("kill-redis", kill_redis, "cache"),
     kind("flush-redis", flush_redis, "cache"),
     kind("freeze-edge", partial(freeze_part, "edge"), "edge"),
-    kind("freeze-worker", partial(freeze_part, "worker"), "worker"),
+    kind("freeze-worker", partial(freeze_part, "worker"), "worker", alone_s=RECOVERED_WITHIN_S),
     kind("freeze-rabbitmq", freeze_rabbitmq, "broker"),
     kind("freeze-mongod", freeze_mongod, "database"),
     kind("rolling-stop", rolling_stop, "edge", "worker"),
