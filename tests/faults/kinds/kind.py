@@ -17,7 +17,7 @@ Harm: TypeAlias = "Callable[[Nemesis, Fault, Done, Random], Awaitable[None]]"
 class Kind:
     """A function that does harm, holds it and heals it. Two faults that touch the same are never done together.
 
-    `long`: takes a minute and more, so it has no place in a short run. `alone_s`: nothing else happens during it and for so
+    `long`: takes a minute and more, so it has no place in a short run. `alone_s`: nothing else happens during it and so
     long after it, so that how soon all is well again can be measured.
     """
 
