@@ -29,6 +29,9 @@ def main() -> int:
 
         def fault(done: Done) -> None:
             progress.update(faults, advance=1, description=done.fault.kind)
+            if not console.is_terminal:
+                bought = progress.tasks[orders].completed
+                console.print(f"{done.fault.kind}, at {bought:.0f} orders", highlight=False)
 
         watch = Watch(
             fault, lambda: progress.advance(orders), lambda text: console.print(text, highlight=False)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import deque
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
 from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractRobustChannel
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel
 
 from broker.messages import Envelope
 from broker.runtime import GaveUp
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LISTENED_S = 2.0
 KEPT_MAX = 400
 WEEK = timedelta(days=7)
-BINDINGS_AT_A_TIME = 64
+SLOTS_HEARD = 16
 EXITS_CAUSE = GaveUp.__name__
 
 
@@ -37,32 +37,34 @@ class Seen(msgspec.Struct, frozen=True):
     type: str
 
 
-async def _listen(channel: AbstractRobustChannel, seconds: float) -> list[Seen]:
-    """Copies of what passes both exchanges for a while."""
-    queue = await channel.declare_queue(exclusive=True, robust=False, arguments={"x-max-length": KEPT_MAX})
+async def _listen(channel: AbstractRobustChannel, dice: Random) -> list[Seen]:
+    """Copies of what passes for a while: all events, and the commands of some slots of every group."""
+    queue = await channel.declare_queue(exclusive=True, robust=False)
     await queue.bind(EVENTS_EXCHANGE, "#", robust=False)
-    keys = [f"{group.name}.{slot}" for group in GROUPS for slot in range(SLOTS)]
-    for first in range(0, len(keys), BINDINGS_AT_A_TIME):
-        await asyncio.gather(
-            *(
-                queue.bind(COMMANDS_EXCHANGE, key, robust=False)
-                for key in keys[first : first + BINDINGS_AT_A_TIME]
-            )
+    slots = dice.sample(range(SLOTS), SLOTS_HEARD)
+    await asyncio.gather(
+        *(
+            queue.bind(COMMANDS_EXCHANGE, f"{group.name}.{slot}", robust=False)
+            for group in GROUPS
+            for slot in slots
         )
-    await asyncio.sleep(seconds)
-    seen = []
-    while (message := await queue.get(no_ack=True, fail=False)) is not None:
-        seen.append(
-            Seen(
-                message.body,
-                message.exchange or "",
-                message.routing_key or "",
-                message.message_id or "",
-                message.type or "",
-            )
-        )
+    )
+    passed: deque[Seen] = deque(maxlen=KEPT_MAX)
+    tag = await queue.consume(lambda message: passed.append(_seen(message)), no_ack=True)
+    await asyncio.sleep(LISTENED_S)
+    await queue.cancel(tag)
     await queue.delete(if_unused=False, if_empty=False)
-    return seen
+    return list(passed)
+
+
+def _seen(message: AbstractIncomingMessage) -> Seen:
+    return Seen(
+        message.body,
+        message.exchange or "",
+        message.routing_key or "",
+        message.message_id or "",
+        message.type or "",
+    )
 
 
 async def _send(channel: AbstractRobustChannel, messages: list[Seen]) -> None:
@@ -78,17 +80,17 @@ async def _send(channel: AbstractRobustChannel, messages: list[Seen]) -> None:
         await exchange.publish(message, seen.routing_key, mandatory=False)
 
 
-async def _passing(nemesis: Nemesis, channel: AbstractRobustChannel) -> AsyncIterator[list[Seen]]:
-    seen = await _listen(channel, LISTENED_S)
+async def _passing(nemesis: Nemesis, channel: AbstractRobustChannel, dice: Random) -> list[Seen]:
+    """What passes, which is also kept for later."""
+    seen = await _listen(channel, dice)
     nemesis.kept = [*nemesis.kept, *seen][-KEPT_MAX:]
-    yield seen
+    return seen
 
 
-async def doubled(nemesis: Nemesis, _fault: Fault, done: Done, _dice: Random) -> None:
+async def doubled(nemesis: Nemesis, _fault: Fault, done: Done, dice: Random) -> None:
     """Everything that passed for a while comes again."""
     async with nemesis.channel() as channel:
-        seen = await _listen(channel, LISTENED_S)
-        nemesis.kept = [*nemesis.kept, *seen][-KEPT_MAX:]
+        seen = await _passing(nemesis, channel, dice)
         await _send(channel, seen)
     done.what = f"{len(seen)} messages"
 
@@ -96,8 +98,7 @@ async def doubled(nemesis: Nemesis, _fault: Fault, done: Done, _dice: Random) ->
 async def shuffled(nemesis: Nemesis, _fault: Fault, done: Done, dice: Random) -> None:
     """Everything that passed for a while comes again, in any order, twice."""
     async with nemesis.channel() as channel:
-        seen = await _listen(channel, LISTENED_S)
-        nemesis.kept = [*nemesis.kept, *seen][-KEPT_MAX:]
+        seen = await _passing(nemesis, channel, dice)
         await _send(channel, dice.sample([*seen, *seen], 2 * len(seen)))
     done.what = f"{len(seen)} messages"
 
@@ -106,16 +107,16 @@ async def late(nemesis: Nemesis, _fault: Fault, done: Done, dice: Random) -> Non
     """What passed some faults ago comes again."""
     async with nemesis.channel() as channel:
         if not nemesis.kept:
-            nemesis.kept = await _listen(channel, LISTENED_S)
+            nemesis.kept = await _listen(channel, dice)
         again = dice.sample(nemesis.kept, len(nemesis.kept) // 2)
         await _send(channel, again)
     done.what = f"{len(again)} messages"
 
 
-async def week_old(nemesis: Nemesis, _fault: Fault, done: Done, _dice: Random) -> None:
+async def week_old(nemesis: Nemesis, _fault: Fault, done: Done, dice: Random) -> None:
     """What passed comes again and says that it was accepted a week ago."""
     async with nemesis.channel() as channel:
-        seen = nemesis.kept or await _listen(channel, LISTENED_S)
+        seen = nemesis.kept or await _listen(channel, dice)
         aged = []
         for each in seen:
             envelope = Envelope.from_bytes(each.body)
