@@ -19,7 +19,7 @@ from tests.faults.stand import Stand
 TITLES = 40
 POPULAR = 4  # half of what is bought
 SCARCE = 60
-SHOPPERS = 24
+SHOPPERS = 48
 TOKENS = {"tok_ok": 78, "tok_declined": 9, "tok_flaky": 7, "tok_slow": 3, "tok_lost": 3}
 KINDS: dict[Kind, int] = {"add": 58, "set": 20, "remove": 14, "clear": 8}
 
