@@ -8,6 +8,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from app.cache import CachedReads
+from app.finished import FinishedAnswers
 from app.metrics import CacheCounts, Metrics
 from app.security.accounts import Accounts
 from app.security.keys import Keyring
@@ -64,12 +65,14 @@ class Edge:
     limit: RequestLimit | None = None
     heartbeat_s: float = 15.0
 
+    finished: FinishedAnswers = field(init=False)
     replies: Replies = field(init=False)
     feeds: Feeds = field(init=False)
     listener: Listener = field(init=False)
 
     def __post_init__(self) -> None:
-        """Grows the ears; `listener.start()` opens them."""
+        """Grows the ears; `listener.start()` opens them, and `cache.start()` the one for drops."""
+        self.finished = FinishedAnswers(self.cache)
         self.replies = Replies(self.name)
         self.feeds = Feeds(
             self.name, watchers_max=self.watchers_max, on_book_changed=self.cache.on_book_changed

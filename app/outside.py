@@ -1,6 +1,8 @@
 """What every answer of the edge has, whatever it is: a correlation id, security headers, a line in the metrics,
 and where requests are limited, what is left of them.
 
+What everybody reads is answered here as well, from memory, where it was answered before: see `app.finished`.
+
 HEAD is answered here, for every GET there is: the same answer without its body (RFC 9110, 9.3.2).
 """
 
@@ -18,17 +20,13 @@ from litestar.routes import HTTPRoute
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
 from app.edge import Edge
+from app.etags import matches
+from app.finished import HEADERS, Finished
 from app.limits import enter, refusal
 from app.problems import allowed
 from app.security.throttle import Allowance, Throttled
 
 CORRELATION_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-)
 UNMATCHED = "(none)"
 
 
@@ -43,11 +41,16 @@ class EdgeApplication(Litestar):
             await super().__call__(scope, receive, send)
             return
         http: Any = scope
+        edge: Edge = self.state.edge
+        # Where requests are limited, nothing is answered before its allowance was taken.
+        finished = edge.finished.find(http) if edge.limit is None else None
+        if finished is not None:
+            await self._again(edge, http, finished, send)
+            return
         correlation_id = _correlation_id(http["headers"])
         http["state"] = {**http.get("state", {}), "correlation_id": correlation_id}
         method = http["method"]
         started = time.perf_counter()
-        edge: Edge = self.state.edge
         if (span := edge.telemetry.request(method, http["path"], http["headers"])) is not None:
             http["state"]["traceparent"] = span.traceparent
         status, allowance = 500, None
@@ -78,6 +81,28 @@ class EdgeApplication(Litestar):
                 seconds = time.perf_counter() - started
                 edge.metrics.answered(method, route, status, seconds)
                 edge.telemetry.answered(span, method, route, status, seconds, correlation_id)
+
+    @staticmethod
+    async def _again(edge: Edge, http: Any, finished: Finished, send: Any) -> None:
+        """Gives an answer that was given before: counted, traced, logged and named as the others are."""
+        started = time.perf_counter()
+        method, asked = http["method"], http["headers"]
+        correlation_id = _correlation_id(asked)
+        span = edge.telemetry.request(method, http["path"], asked)
+        known = [value.decode("latin-1") for name, value in asked if name.lower() == b"if-none-match"]
+        status, headers, body = 200, finished.headers, finished.body
+        if known and matches(known, finished.etag):
+            status, headers, body = 304, finished.unchanged, b""
+        elif method == "HEAD":
+            body = b""
+        try:
+            named = (b"x-correlation-id", correlation_id.encode())
+            await send({"type": "http.response.start", "status": status, "headers": [*headers, named]})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+        finally:
+            seconds = time.perf_counter() - started
+            edge.metrics.answered(method, finished.route, status, seconds)
+            edge.telemetry.answered(span, method, finished.route, status, seconds, correlation_id)
 
     @cached_property
     def _methods(self) -> dict[str, set[str]]:

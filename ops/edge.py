@@ -56,6 +56,7 @@ def make_edge(
 @asynccontextmanager
 async def serving(edge: Edge) -> AsyncIterator[None]:
     """The edge's publisher, connected as soon as the broker is there: reads are served meanwhile."""
+    edge.cache.start()
     async with parts.background(parts.until_there("broker", edge.publisher.start)):
         try:
             yield

@@ -5,19 +5,26 @@ version, so an answer that was read before a change and stored after it is never
 that only deletes. A time to live stands behind it, for the drops that got lost.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
+
+from app.cache.heard import Mark
 
 ETAG_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An encoded answer and its strong validator, or the knowledge that there is nothing (`body` is None)."""
+    """An encoded answer and its strong validator, or the knowledge that there is nothing (`body` is None).
+
+    `mark` says how long a copy may be kept in this process, where it may be kept at all.
+    """
 
     etag: str
     body: bytes | None
+    mark: Mark | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, body: bytes | None) -> "Entry":
@@ -41,15 +48,25 @@ class Entry:
 class Found:
     """What a cache has: the entry, if it is still good, and the version to store a new one with.
 
-    Without a version (the cache is away) nothing can be stored.
+    Without a version (the cache is away) nothing can be stored. `left_s`: for how long the entry is still good.
     """
 
     entry: Entry | None
     version: str | None
+    left_s: float = 0.0
 
 
 class Cache(Protocol):
     """Entries by key, dropped by tag. No method raises for a cache that is away: it then holds nothing."""
+
+    @property
+    def sure_until(self) -> float:
+        """Until when, by `time.monotonic`, every drop that others made before now has been told to `told`."""
+        ...
+
+    def follow(self, told: Callable[[str | None], None]) -> None:
+        """Begins to call `told` with the tag of every drop that others make, and with None where it may be any."""
+        ...
 
     async def get(self, key: str, tag: str) -> Found:
         """The entry of a key, unless its tag was dropped since or its time is over."""

@@ -1,18 +1,16 @@
 """The cache of the embedded default: in memory, bounded, least recently used out first."""
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from zlib import crc32
 
 from app.cache.entries import Entry, Found
+from app.cache.heard import TAG_SLOTS, slot_of
 
 ENTRIES_MAX = 4096
 BYTES_MAX = 16 << 20
-TAG_SLOTS = (
-    4096  # tags share version counters: a collision drops too much, never too little, and nothing grows
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,9 @@ class Kept:
 
 
 class MemoryCache:
-    """A `Cache` within this process. `clock` gives seconds."""
+    """A `Cache` within this process, which nobody else drops from. `clock` gives seconds."""
+
+    sure_until = math.inf
 
     def __init__(
         self,
@@ -41,17 +41,21 @@ class MemoryCache:
         self._versions = [0] * TAG_SLOTS
         self._bytes = 0
 
+    def follow(self, told: Callable[[str | None], None]) -> None:
+        """There is nobody to follow."""
+
     async def get(self, key: str, tag: str) -> Found:
         """The entry of a key, unless its tag was dropped since or its time is over."""
-        version = str(self._versions[_slot(tag)])
+        version = str(self._versions[slot_of(tag)])
         kept = self._kept.get(key)
         if kept is None:
             return Found(None, version)
-        if kept.version != version or kept.until <= self._clock():
+        left_s = kept.until - self._clock()
+        if kept.version != version or left_s <= 0:
             self._forget(key)
             return Found(None, version)
         self._kept.move_to_end(key)
-        return Found(kept.entry, version)
+        return Found(kept.entry, version, left_s)
 
     async def put(self, key: str, version: str, entry: Entry, ttl_s: float) -> None:
         """Keeps an entry; the ones that nobody asked for longest make room."""
@@ -66,7 +70,7 @@ class MemoryCache:
 
     async def drop(self, tag: str) -> None:
         """Makes every entry of a tag worthless."""
-        self._versions[_slot(tag)] += 1
+        self._versions[slot_of(tag)] += 1
 
     async def close(self) -> None:
         """Forgets everything."""
@@ -77,7 +81,3 @@ class MemoryCache:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._bytes -= kept.size
-
-
-def _slot(tag: str) -> int:
-    return crc32(tag.encode()) % TAG_SLOTS

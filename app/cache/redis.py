@@ -3,20 +3,24 @@
 <prefix>e        the epoch: changed by an edge whose drops could not be told while Redis was away
 <prefix>v:<tag>  the version of a tag, random, changed by every drop
 <prefix>k:<key>  epoch and version that the entry was read under, then the entry
+
+Epoch and versions are what an edge follows that keeps copies of answers in its own memory: see `app.cache.following`.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from app.cache.entries import Entry, Found
+from app.cache.following import Following
 
 log = structlog.get_logger(__name__)
 
@@ -49,19 +53,58 @@ class RedisCache:
         self._away = False
         self._alone_until = 0.0
         self._drops_lost = False
+        self._url = url
+        self._following: Following | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def sure_until(self) -> float:
+        """Until when every drop that others made before now was told; 0.0 while Redis cannot be followed."""
+        return self._following.sure_until if self._following is not None else 0.0
+
+    def follow(self, told: Callable[[str | None], None]) -> None:
+        """Begins to tell of drops, on a connection of its own, until `close`."""
+        versions = f"{self._prefix}v:"
+
+        def changed(name: str | None) -> None:
+            told(name.removeprefix(versions) if name is not None and name.startswith(versions) else None)
+
+        # RESP2: see `app.cache.following`.
+        pool = ConnectionPool.from_url(
+            self._url,
+            protocol=2,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._following = Following(
+            pool.make_connection, (versions, f"{self._prefix}e"), changed, self._clock
+        )
+        self._task = asyncio.create_task(self._following.run(), name="cache: follows Redis")
 
     async def get(self, key: str, tag: str) -> Found:
         """The entry of a key, unless its tag was dropped since or its time is over."""
-        names = [f"{self._prefix}e", f"{self._prefix}v:{tag}", f"{self._prefix}k:{key}"]
-        values: list[Any] | None = await self._ask(lambda: self._redis.mget(names))
+        kept = f"{self._prefix}k:{key}"
+        names = [f"{self._prefix}e", f"{self._prefix}v:{tag}", kept]
+
+        async def ask() -> Any:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                # In this order: a time that was left before the entry was replaced is too short, never too long.
+                pipeline.pttl(kept)
+                pipeline.mget(names)
+                return await pipeline.execute()
+
+        values = await self._ask(ask)
         if values is None:
             return Found(None, None)
-        epoch, version, packed = values
+        left_ms, (epoch, version, packed) = values
         now = f"{(epoch or b'').decode()}.{(version or b'').decode()}"
         if packed is None:
             return Found(None, now)
         stored, _, rest = packed.partition(b"\n")
-        return Found(Entry.unpack(rest) if stored == now.encode() else None, now)
+        if stored != now.encode():
+            return Found(None, now)
+        return Found(Entry.unpack(rest), now, max(0, left_ms) / 1000)
 
     async def put(self, key: str, version: str, entry: Entry, ttl_s: float) -> None:
         """Keeps an entry for at most `ttl_s`; Redis itself decides what makes room."""
@@ -78,6 +121,9 @@ class RedisCache:
 
     async def close(self) -> None:
         """Closes the connections."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         await self._redis.aclose()
 
     async def _ask(self, command: Callable[[], Awaitable[T]]) -> T | None:

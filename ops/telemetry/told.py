@@ -44,7 +44,7 @@ class Told(Telemetry):
     def answered(
         self, span: Span | None, method: str, route: str, status: int, seconds: float, correlation_id: str
     ) -> None:
-        """See `Telemetry`. The correlation id is bound to the log by the edge."""
+        """See `Telemetry`."""
         if isinstance(span, Made):
             span.of.update_name(f"{method} {route}")
             attributes: traces.Attributes = {"http.route": route, "http.response.status_code": status}
@@ -57,6 +57,7 @@ class Told(Telemetry):
                 route=route,
                 status=status,
                 ms=round(1000 * seconds, 1),
+                correlation_id=correlation_id,
                 **named,
             )
 

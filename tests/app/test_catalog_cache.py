@@ -8,6 +8,7 @@ import pytest
 from app.cache import LISTS, Cache, CachedReads, Entry, MemoryCache, RedisCache, book_tag
 from broker.messages import BookChanged
 from ops.servers import Redis
+from tests.app.edges import until
 from tests.app.shelves import isbn
 
 ISBN = isbn(1)
@@ -93,7 +94,7 @@ async def test_single_flight(cache: Cache) -> None:
     reads, source = CachedReads(cache), Source()
     source.go.clear()
     asking = [asyncio.create_task(read(reads, source)) for _ in range(20)]
-    await source.begun.wait()
+    await until(lambda: reads.counts["books", "miss"] == len(asking))
     asking[0].cancel()
     source.go.set()
     answers = await asyncio.gather(*asking, return_exceptions=True)
