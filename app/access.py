@@ -20,6 +20,7 @@ from app.security.capabilities import (
     opens_cart,
     opens_order,
 )
+from app.security.keys import Keyring
 from app.security.principal import Principal, principal_of
 from broker.messages import Sender
 from documents.accounts import cart_of
@@ -35,17 +36,21 @@ def sender_for_cart(request: AnyRequest, cart_id: str) -> Sender:
 
     Signed in with a guest's token, it is the account that acts, and holds the cart. Raises 401 or 404.
     """
-    principal = principal_of(request)
+    return sender_of(
+        edge_of(request).keyring, cart_id, principal_of(request), request.headers.get("cart-token")
+    )
+
+
+def sender_of(keyring: Keyring, cart_id: str, principal: Principal | None, token: str | None) -> Sender:
+    """`sender_for_cart`, whoever read the request; `token` is its Cart-Token."""
     if USER_CART.fullmatch(cart_id):
         if principal is None:
             raise _unauthorized("the access token of the cart's owner, as a bearer")
         if cart_of(principal.user_id) != cart_id:
             raise no_cart(cart_id)
         return principal.sender
-    keyring = edge_of(request).keyring
     if not is_guest_cart(keyring, cart_id):
         raise no_cart(cart_id)
-    token = request.headers.get("cart-token")
     if token is None:
         if principal is None:
             raise _unauthorized("the cart's token, as Cart-Token")

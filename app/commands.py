@@ -7,18 +7,15 @@
 """
 
 import asyncio
-import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 import structlog
-import uuid_utils
-from litestar import Request, Response
+from litestar import Response
 from pymongo.errors import PyMongoError
 
-from app.edge import Edge, correlation_id_of, edge_of
+from app.edge import Edge, edge_of
+from app.intake import AnyRequest, Asked, Intake, asked_of, identify
 from app.operations import REUSED, Ended, OperationView, problem_of, reused, view
 from app.prefer import applied, wait_of
 from app.problems import MEDIA_TYPE, Problem
@@ -27,61 +24,31 @@ from app.security.capabilities import Operation, operation_id, operation_of
 from app.waiting import outcome, read_receipts
 from broker.messages import Command, Envelope, Sender, pack
 from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Unroutable
-from broker.telemetry import TRACEPARENT
 from broker.topology import GROUPS, route
 from documents.operations import Outcome
 
 log = structlog.get_logger(__name__)
 
-KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 RETRY_AFTER_S = "2"
 LOOK_UP_S = 1.0  # the receipt of an earlier try is a courtesy: a slow database must not keep a command out
 GROUP_NAMES = tuple(group.name for group in GROUPS)
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What identifies a request's command before the command is made.
+class Answered(NamedTuple):
+    """What the sender reads; a problem is JSON builtins."""
 
-    `message_id` is the hash of sender and Idempotency-Key, or a new UUIDv7 where no key came (hex both); `fingerprint`
-    is a hash of method, path and body.
-    """
+    status: int
+    body: OperationView[Any] | dict[str, Any]
+    headers: dict[str, str]
 
-    message_id: str
-    fingerprint: str
-    keyed: bool
-
-
-async def intake(request: Request[Any, Any, Any], sender: Sender, *, key_required: bool = False) -> Intake:
-    """The identity of the command that this request sends.
-
-    Raises 400 `idempotency_key_required` or `bad_idempotency_key` (1 to 255 printable ASCII characters).
-    """
-    body = await request.body()
-    fingerprint = _hash(request.method.encode(), request.url.path.encode(), body)
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        if key_required:
-            raise Problem(
-                400,
-                "idempotency_key_required",
-                "Send an Idempotency-Key header, a new random one for each order, so that a retry orders once",
-            )
-        return Intake(uuid_utils.uuid7().hex, fingerprint, keyed=False)
-    if not KEY.fullmatch(key):
-        raise Problem(
-            400, "bad_idempotency_key", "An Idempotency-Key has 1 to 255 printable ASCII characters"
-        )
-    return Intake(_hash(sender.id.encode(), key.encode()), fingerprint, keyed=True)
+    @property
+    def media_type(self) -> str:
+        """Of the body."""
+        return MEDIA_TYPE if isinstance(self.body, dict) else "application/json"
 
 
 async def accept(
-    request: Request[Any, Any, Any],
-    message: Command,
-    *,
-    sender: Sender,
-    resource: str,
-    taken: Intake | None = None,
+    request: AnyRequest, message: Command, *, sender: Sender, resource: str, taken: Intake | None = None
 ) -> Response[OperationView[Any]]:
     """Publishes a command and answers as the contract says.
 
@@ -89,8 +56,29 @@ async def accept(
     shows. `taken` is passed where the message was made from it (an order's id), else it is taken from the request
     here. Raises `Problem`.
     """
-    taken = taken or await intake(request, sender)
-    way_in = _WayIn(request, edge_of(request), message, sender, resource, taken)
+    asked = await asked_of(request)
+    answered = await take_in(edge_of(request), asked, message, sender=sender, resource=resource, taken=taken)
+    answer: Response[Any] = Response(
+        answered.body,
+        status_code=answered.status,
+        headers=answered.headers,
+        media_type=answered.media_type,
+    )
+    return answer
+
+
+async def take_in(
+    edge: Edge,
+    asked: Asked,
+    message: Command,
+    *,
+    sender: Sender,
+    resource: str,
+    taken: Intake | None = None,
+) -> Answered:
+    """`accept`, whoever read the request. Raises `Problem`."""
+    taken = taken or identify(asked, sender)
+    way_in = _WayIn(asked, edge, message, sender, resource, taken)
     earlier = await way_in.look_up() if taken.keyed else None
     if earlier is not None:
         return await way_in.again(earlier)
@@ -102,21 +90,21 @@ class _WayIn:
 
     def __init__(
         self,
-        request: Request[Any, Any, Any],
+        asked: Asked,
         edge: Edge,
         message: Command,
         sender: Sender,
         resource: str,
         taken: Intake,
     ) -> None:
-        self.request = request
+        self.asked = asked
         self.edge = edge
         self.message = message
         self.sender = sender
         self.resource = resource
         self.taken = taken
         self.now = datetime.now(UTC)
-        self.wait_s = wait_of(request.headers.getall("prefer", []), edge.wait_s_max)
+        self.wait_s = wait_of(asked.prefer, edge.wait_s_max)
         self._name(self.now)
 
     def _name(self, accepted_at: datetime) -> None:
@@ -144,7 +132,7 @@ class _WayIn:
             log.warning("receipt.not_read", message_id=self.taken.message_id, error=repr(error))
             return None
 
-    async def again(self, earlier: Ended) -> Response[OperationView[Any]]:
+    async def again(self, earlier: Ended) -> Answered:
         """Answers from the receipt of an earlier request; nothing is published."""
         if reused(self.operation, earlier):
             raise Problem(422, "idempotency_key_reused", str(REUSED.problem and REUSED.problem["detail"]))
@@ -154,7 +142,7 @@ class _WayIn:
             earlier = await outcome(self.message.group, self.taken.message_id, self.wait_s, None) or earlier
         return await self._answer(earlier)
 
-    async def send(self) -> Response[OperationView[Any]]:
+    async def send(self) -> Answered:
         """Publishes, and waits for the outcome where the sender does. The reply is expected before it can come."""
         listening = bool(self.wait_s) and self.edge.listener.ready
         reply = self.edge.replies.expect(self.taken.message_id) if listening else None
@@ -211,50 +199,25 @@ class _WayIn:
             key=self.message.key,
             sender=self.sender,
             accepted_at=self.now,
-            correlation_id=correlation_id_of(self.request),
-            traceparent=_traceparent(self.request),
+            correlation_id=self.asked.correlation_id,
+            traceparent=self.asked.traceparent,
             fingerprint=self.taken.fingerprint,
             data=pack(self.message),
         )
 
-    async def _answer(self, ended: Ended | None) -> Response[OperationView[Any]]:
+    async def _answer(self, ended: Ended | None) -> Answered:
         """What the sender reads: 202 while it runs or where it did not wait, else how it ended."""
         headers = {**self.location, **applied(self.wait_s)}
         if ended is None or not ended.over or not self.wait_s:
-            return Response(view(self.name, self.operation, ended), status_code=202, headers=headers)
+            return Answered(202, view(self.name, self.operation, ended), headers)
         if reused(self.operation, ended):
-            return _problem(self.request, problem_of(self.name, REUSED), headers)
+            return self._problem(REUSED, headers)
         if ended.status is not Outcome.SUCCEEDED:
-            return _problem(self.request, problem_of(self.name, ended), headers)
+            return self._problem(ended, headers)
         resource = ended.resource or self.resource
         result = await read_resource(self.edge, resource, self.sender.id, ended.state)
-        return Response(view(self.name, self.operation, ended, result), status_code=200, headers=headers)
+        return Answered(200, view(self.name, self.operation, ended, result), headers)
 
-
-def _traceparent(request: Request[Any, Any, Any]) -> str | None:
-    """What the command belongs to: the edge's own span, else what the sender named."""
-    own: str | None = request.scope["state"].get("traceparent")
-    if own is not None:
-        return own
-    given = request.headers.get("traceparent", "")
-    return given if TRACEPARENT.fullmatch(given) else None
-
-
-def _problem(
-    request: Request[Any, Any, Any], body: dict[str, Any], headers: dict[str, str]
-) -> Response[OperationView[Any]]:
-    answer: Response[Any] = Response(
-        {**body, "instance": request.url.path},
-        status_code=body["status"],
-        headers=headers,
-        media_type=MEDIA_TYPE,
-    )
-    return answer
-
-
-def _hash(*parts: bytes) -> str:
-    """16 bytes in hex; every part goes in with its length, so that no two lists of parts look alike."""
-    digest = blake2b(digest_size=16, person=b"quire-command")
-    for part in parts:
-        digest.update(len(part).to_bytes(8) + part)
-    return digest.hexdigest()
+    def _problem(self, ended: Ended, headers: dict[str, str]) -> Answered:
+        body = problem_of(self.name, ended)
+        return Answered(body["status"], {**body, "instance": self.asked.path}, headers)

@@ -7,7 +7,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from litestar import Request, Response
@@ -18,7 +18,7 @@ from litestar.exceptions import (
     SerializationException,
     ValidationException,
 )
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError
+from pymongo.errors import ConnectionFailure, ExecutionTimeout
 
 from documents.refusals import REFUSALS, Refusal
 
@@ -174,18 +174,44 @@ def problem_response(
     return Response(body, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def on_problem(request: Request[Any, Any, Any], error: Problem) -> Response[dict[str, Any]]:
-    """Our own."""
-    return problem_response(
-        request, error.status, error.code, error.detail, error.headers, **error.extensions
+class Said(NamedTuple):
+    """An answer that says no: its status, the problem, and headers besides its media type."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+def said_of(error: Exception, method: str, path: str, correlation_id: str) -> Said:
+    """What is answered to an error that is not the framework's: our own, a rule's, the database's, or a bug."""
+    if isinstance(error, Problem):
+        body = problem_body(error.status, error.code, error.detail, instance=path, **error.extensions)
+        return Said(error.status, body, error.headers)
+    if isinstance(error, Refusal):
+        status = refusal_status(error.code)
+        return Said(
+            status, problem_body(status, error.code, error.message, instance=path, **error.details), {}
+        )
+    if isinstance(error, ConnectionFailure | ExecutionTimeout):
+        log.warning("database.unavailable", path=path, error=str(error))
+        detail = "The database does not answer: try again"
+        body = problem_body(503, "database_unavailable", detail, instance=path)
+        return Said(503, body, {"Retry-After": "2"})
+    # A bug: logged in full, told in one sentence.
+    log.error("request.failed", method=method, path=path, correlation_id=correlation_id, exc_info=error)
+    detail = f"The request failed for a reason of ours. Name {correlation_id} when you ask about it"
+    return Said(
+        500,
+        problem_body(500, "internal_error", detail, instance=path, correlation_id=correlation_id),
+        {},
     )
 
 
-def on_refusal(request: Request[Any, Any, Any], error: Refusal) -> Response[dict[str, Any]]:
-    """A rule that the edge itself asked."""
-    return problem_response(
-        request, refusal_status(error.code), error.code, error.message, {}, **error.details
-    )
+def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """See `said_of`."""
+    correlation_id = request.scope.get("state", {}).get("correlation_id", "")
+    said = said_of(error, request.method, request.url.path, correlation_id)
+    return Response(said.body, status_code=said.status, headers=said.headers, media_type=MEDIA_TYPE)
 
 
 def on_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[dict[str, Any]]:
@@ -222,7 +248,7 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[d
     """The framework's own: unknown routes, wrong methods, bodies that are too large or no JSON."""
     status = error.status_code
     if status >= 500:
-        return on_unexpected(request, error)
+        return on_error(request, error)
     if isinstance(error.__cause__, SerializationException):
         return problem_response(request, 400, "bad_json", f"The body is not JSON: {error.detail}")
     code = BY_STATUS.get(status, "bad_request")
@@ -251,36 +277,11 @@ def _detail(request: Request[Any, Any, Any], error: HTTPException) -> str:
     return error.detail or HTTPStatus(error.status_code).phrase
 
 
-def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    """A bug, or a part that is away: logged in full, told in one sentence."""
-    correlation_id = request.scope.get("state", {}).get("correlation_id", "")
-    log.error(
-        "request.failed",
-        method=request.method,
-        path=request.url.path,
-        correlation_id=correlation_id,
-        exc_info=error,
-    )
-    detail = f"The request failed for a reason of ours. Name {correlation_id} when you ask about it"
-    return problem_response(request, 500, "internal_error", detail, correlation_id=correlation_id)
-
-
-def on_database(request: Request[Any, Any, Any], error: PyMongoError) -> Response[dict[str, Any]]:
-    """The database does not answer; anything else that it says is a bug of ours."""
-    if not isinstance(error, ConnectionFailure | ExecutionTimeout):
-        return on_unexpected(request, error)
-    log.warning("database.unavailable", path=request.url.path, error=str(error))
-    return problem_response(
-        request, 503, "database_unavailable", "The database does not answer: try again", {"Retry-After": "2"}
-    )
-
-
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
-    Problem: on_problem,
-    Refusal: on_refusal,
+    Problem: on_error,
+    Refusal: on_error,
     ValidationException: on_validation,
     HTTPException: on_http,
-    PyMongoError: on_database,
-    Exception: on_unexpected,
+    Exception: on_error,
 }
 """What answers for which exception: every 4xx and 5xx of the edge comes from here."""

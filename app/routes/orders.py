@@ -9,10 +9,11 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from litestar.response import Stream
 
 from app.access import order_for, sender_for_cart
-from app.commands import accept, intake
+from app.commands import accept
 from app.cursors import cursor_of
 from app.edge import edge_of
 from app.etags import validated
+from app.intake import intake
 from app.operations import OperationView
 from app.problems import Problem, invalid
 from app.reads.orders import OrderPage, OrderView, list_orders, order_view

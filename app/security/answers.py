@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, Response
 
-from app.problems import CODES, Code, Problem, invalid, on_problem
+from app.problems import CODES, Code, Problem, invalid, on_error
 from app.security.accounts import AccountGone, BadCredentials, RevMoved
 from app.security.passwords import Overloaded
 from app.security.principal import OPERATOR_ID
@@ -27,51 +27,51 @@ CODES.update(
 
 
 def _on_invalid(request: Request[Any, Any, Any], error: InvalidField) -> Response[dict[str, Any]]:
-    return on_problem(request, invalid(**{error.field: error.reason}))
+    return on_error(request, invalid(**{error.field: error.reason}))
 
 
 def _on_gone(request: Request[Any, Any, Any], _: AccountGone) -> Response[dict[str, Any]]:
     if request.user.user_id == OPERATOR_ID:
-        return on_problem(request, Problem(403, "forbidden", "The operator's token belongs to no account"))
+        return on_error(request, Problem(403, "forbidden", "The operator's token belongs to no account"))
     headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-    return on_problem(request, Problem(401, "bad_token", "The token's account is gone", headers))
+    return on_error(request, Problem(401, "bad_token", "The token's account is gone", headers))
 
 
 def _on_moved(request: Request[Any, Any, Any], error: RevMoved) -> Response[dict[str, Any]]:
     if "if-match" in request.headers:
-        return on_problem(request, Problem(412, "precondition_failed", str(error), rev=error.rev))
-    return on_problem(request, Problem(409, "conflict", str(error), rev=error.rev))
+        return on_error(request, Problem(412, "precondition_failed", str(error), rev=error.rev))
+    return on_error(request, Problem(409, "conflict", str(error), rev=error.rev))
 
 
 def _on_throttled(request: Request[Any, Any, Any], error: Throttled) -> Response[dict[str, Any]]:
-    return on_problem(request, Problem(429, "too_many_requests", str(error), error.allowance.headers))
+    return on_error(request, Problem(429, "too_many_requests", str(error), error.allowance.headers))
 
 
 def _on_overloaded(request: Request[Any, Any, Any], error: Overloaded) -> Response[dict[str, Any]]:
     headers = {"Retry-After": str(error.retry_after_s)}
-    return on_problem(
+    return on_error(
         request, Problem(503, "unavailable", "Too many passwords wait to be checked: try again", headers)
     )
 
 
 def _on_bad_credentials(request: Request[Any, Any, Any], error: BadCredentials) -> Response[dict[str, Any]]:
     headers = {"WWW-Authenticate": "Bearer", **error.allowance.headers}
-    return on_problem(request, Problem(401, "bad_credentials", str(error), headers))
+    return on_error(request, Problem(401, "bad_credentials", str(error), headers))
 
 
 def _on_wrong_password(request: Request[Any, Any, Any], error: BadCredentials) -> Response[dict[str, Any]]:
     # Not a 401: the bearer is good, and a client would refresh it and ask again.
-    return on_problem(
+    return on_error(
         request, Problem(403, "wrong_password", "The current password is wrong", error.allowance.headers)
     )
 
 
 def _on_bad_refresh(request: Request[Any, Any, Any], error: BadToken) -> Response[dict[str, Any]]:
-    return on_problem(request, Problem(401, "bad_refresh_token", str(error), {"WWW-Authenticate": "Bearer"}))
+    return on_error(request, Problem(401, "bad_refresh_token", str(error), {"WWW-Authenticate": "Bearer"}))
 
 
 def _on_ended(request: Request[Any, Any, Any], error: SessionEnded) -> Response[dict[str, Any]]:
-    return on_problem(
+    return on_error(
         request, Problem(401, "session_ended", f"Sign in again: {error}", {"WWW-Authenticate": "Bearer"})
     )
 

@@ -13,6 +13,7 @@ import base64
 import binascii
 import secrets
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -59,6 +60,7 @@ def new_cart_id(keyring: Keyring) -> str:
     return GUEST_PREFIX + _base32(body + keyring.sign("cart id", body, size=TAG_BYTES))
 
 
+@lru_cache(maxsize=4096)  # a shopper's commands name one cart; what is kept is of ids, and tells of no secret
 def is_guest_cart(keyring: Keyring, cart_id: str) -> bool:
     """Whether we gave this id to a guest."""
     raw = _unbase32(cart_id, GUEST_PREFIX)

@@ -117,6 +117,8 @@ class ScriptedWorker:
     endpoint: Endpoint
     decide: Decide = agree
     received: list[Envelope] = field(default_factory=list)
+    settled: int = 0
+    """How many it is done with, acks included."""
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator["ScriptedWorker"]:
@@ -143,6 +145,7 @@ class ScriptedWorker:
         if verdict.reply and message.reply_to:
             await self._reply(group, envelope, verdict, message.reply_to)
         await message.ack()
+        self.settled += 1
 
     async def _reply(self, group: str, envelope: Envelope, verdict: Verdict, reply_to: str) -> None:
         reply = Reply(

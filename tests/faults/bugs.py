@@ -13,14 +13,15 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 import app.commands
-import app.routes.orders
+import app.intake
 import broker.actors.store
 import broker.units
 import ops.database
-from app.commands import Intake
+from app.intake import Intake
 from broker.actors.loop import CommitLoop
 from broker.actors.mailboxes import Mailboxes
 from broker.delivery import ATTEMPTS_HEADER
+from broker.lane import Lane
 from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher
 from documents.carts import Cart, CartLine
 from documents.operations import Receipt
@@ -188,12 +189,17 @@ def merge_loses_lines() -> None:
 
 def no_confirm() -> None:
     """The edge says that it has what it has only sent."""
-    original: Callable[..., Awaitable[Any]] = Publisher._open
+    original: Callable[[Lane], bytes] = Lane._numbered
 
-    async def open_(self: Publisher, **options: bool) -> Any:
-        return await original(self, **{**options, "publisher_confirms": False, "on_return_raises": False})
+    def numbered(self: Lane) -> bytes:
+        leaving = [outcome for outcome, _, _ in self._waiting]
+        payload = original(self)
+        for outcome in leaving:
+            if not outcome.done():
+                outcome.set_result(None)
+        return payload
 
-    replace("_open", open_, Publisher)
+    replace("_numbered", numbered, Lane)
 
 
 def refusal_swallowed() -> None:
@@ -211,13 +217,13 @@ def refusal_swallowed() -> None:
 
 def key_ignored() -> None:
     """A command that is sent again is another command."""
-    original: Callable[..., Awaitable[Intake]] = app.commands.intake
+    original: Callable[..., Intake] = app.intake.identify
 
-    async def intake(*args: Any, **kwargs: Any) -> Intake:
-        taken = await original(*args, **kwargs)
+    def identify(*args: Any, **kwargs: Any) -> Intake:
+        taken = original(*args, **kwargs)
         return Intake(secrets.token_hex(16), taken.fingerprint, keyed=False)
 
-    replace("intake", intake, app.commands, app.routes.orders)
+    replace("identify", identify, app.intake, app.commands)
 
 
 def attempts_forgotten() -> None:
