@@ -25,7 +25,7 @@ SURE_S = (
 SILENT_S_MAX = 5.0  # a connection that says nothing for so long is a broken one
 AGAIN_AFTER_S = 1.0
 REFUSED_AGAIN_AFTER_S = 60.0  # a server that cannot track will not learn it in a second
-SETTLE_S = 1.0  # for a connection to stand and track
+SETTLE_S = 5.0  # for a connection to stand and track: nobody waits for it
 
 Told = Callable[[str | None], None]
 

@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from app.cache.entries import Entry, Found
-from app.cache.following import Following
+from app.cache.following import SETTLE_S, Following
 
 log = structlog.get_logger(__name__)
 
@@ -69,12 +69,13 @@ class RedisCache:
         def changed(name: str | None) -> None:
             told(name.removeprefix(versions) if name is not None and name.startswith(versions) else None)
 
-        # RESP2: see `app.cache.following`.
+        # RESP2: see `app.cache.following`, which limits every wait itself. With a limit of its own redis-py sends by
+        # `asyncio.wait_for`, which loses a cancellation in Python 3.11 where it comes with the result.
         pool = ConnectionPool.from_url(
             self._url,
             protocol=2,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
+            socket_timeout=None,
+            socket_connect_timeout=SETTLE_S,
             retry=Retry(NoBackoff(), 0),
         )
         self._following = Following(
