@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from ops.bench.figures import Figure, Report, Row
 from ops.bench.scenarios.growth import RATIO
+from ops.bench.scenarios.promises import PEAK
 from ops.bench.scenarios.soak import GREW
 
 CROWD = "64 shoppers"
@@ -23,6 +24,7 @@ def rows(report: Report) -> list[Row]:
         *_latencies(report),
         *_memory(report),
         *_growth(report),
+        *_promises(report),
     ]
 
 
@@ -100,3 +102,11 @@ def _growth(report: Report) -> Iterator[Row]:
     for figure in report.figures:
         if (ratio := figure.also.get(RATIO)) is not None:
             yield Row(what=figure.what, value=ratio, unit="x", must=1.5, at_most=True)
+
+
+def _promises(report: Report) -> Iterator[Row]:
+    for figure in report.figures:
+        if figure.name == "promises":
+            yield Row(what=figure.what, value=figure.value, unit="s", must=30, at_most=True)
+            what = f"{figure.what}, at its peak"
+            yield Row(what=what, value=figure.also[PEAK], unit="MB", must=300, at_most=True)
