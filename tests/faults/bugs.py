@@ -3,6 +3,7 @@
 `plant` is called in a process that `tests.faults.part` started, and changes that process alone.
 """
 
+import inspect
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -34,10 +35,23 @@ STORES = (broker.actors.store, broker.units)
 
 
 def replace(name: str, function: Any, *modules: Any) -> None:
-    """Puts another function in the place of one that must be there."""
+    """Puts another function in the place of one that must be there and be called in the same way."""
     for module in modules:
         assert hasattr(module, name), f"{module} has no {name}: the bug is planted nowhere"
+        if callable(function):
+            _called_alike(getattr(module, name), function)
         setattr(module, name, function)
+
+
+def _called_alike(old: Callable[..., Any], new: Callable[..., Any]) -> None:
+    """Raises `TypeError` where what the old function must be given, the new one cannot take."""
+    needed = [
+        each
+        for each in inspect.signature(old).parameters.values()
+        if each.default is each.empty and each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}
+    ]
+    by_name = {each.name: None for each in needed if each.kind is each.KEYWORD_ONLY}
+    inspect.signature(new).bind(*[None] * (len(needed) - len(by_name)), **by_name)
 
 
 def no_receipt() -> None:
@@ -64,9 +78,9 @@ def ack_before_commit() -> None:
     """A message is acked as soon as it is there."""
     original: Callable[..., Awaitable[Any]] = CommitLoop._commit
 
-    async def commit(self: CommitLoop, batch: Any, *, look_up: bool) -> Any:
+    async def commit(self: CommitLoop, batch: Any, session: Any, *, look_up: bool) -> Any:
         await self._acks.done(batch)
-        return await original(self, batch, look_up=look_up)
+        return await original(self, batch, session, look_up=look_up)
 
     replace("_commit", commit, CommitLoop)
 

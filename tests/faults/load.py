@@ -52,6 +52,7 @@ class Load:
     orders_wanted: int
     seconds: float = 0.0  # over which they are to be spread
     titles: int = TITLES
+    shoppers: int = SHOPPERS
     copies: int = 1_000_000  # of all titles but the three scarcest
     tokens: dict[str, int] = field(default_factory=lambda: dict(TOKENS))
     merges: float = 0.12  # of the visits
@@ -81,7 +82,7 @@ class Load:
             staff = asyncio.create_task(self._carry())
             try:
                 async with asyncio.TaskGroup() as shoppers:
-                    for _ in range(SHOPPERS):
+                    for _ in range(self.shoppers):
                         shoppers.create_task(self._shop())
             finally:
                 staff.cancel()

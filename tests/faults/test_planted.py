@@ -7,6 +7,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -15,16 +16,15 @@ import pytest
 from broker.messages import OrderShipped
 from documents.actors import utc_now
 from tests.broker.house import envelope_of
-from tests.faults.bugs import IN_EDGES, IN_WORKERS
+from tests.faults.bugs import IN_EDGES, IN_WORKERS, plant
 from tests.faults.kinds.poison import no_json
 from tests.faults.load import Load
 from tests.faults.nemesis import Nemesis
 from tests.faults.stand import Servers, Stand, standing
 from tests.faults.verdict import NEVER_END, Verdict, ended, judge
 
-pytestmark = pytest.mark.long
-
 ORDERS = 24
+SHOPPERS = 24
 TITLES = 8
 ANYHOW = ""  # what is lost, and so where it is missed, depends on what died with the process
 DIES_WITHIN_S = 15
@@ -179,7 +179,7 @@ async def played(servers: Servers, bug: str, provoke: Provoke, **wishes: Any) ->
         standing(servers, bug=bug, tiers_s=(0.1, 0.1, 0.2, 0.2)) as stand,
         aiohttp.ClientSession() as http,
     ):
-        load = Load(stand, seed=1, orders_wanted=ORDERS, titles=TITLES, **wishes)
+        load = Load(stand, seed=1, orders_wanted=ORDERS, titles=TITLES, shoppers=SHOPPERS, **wishes)
         nemesis = Nemesis(stand, http)
         await load.stock_up()
         shopping = asyncio.create_task(load.run())
@@ -206,6 +206,7 @@ def place(request: pytest.FixtureRequest) -> Servers:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES, ids=[case.bug for case in CASES])
 async def test_a_planted_bug_is_caught(case: Case, place: Servers) -> None:
     """By the invariant, the model or the comparison that is there for it."""
@@ -220,16 +221,29 @@ async def all_of_them(scene: Scene) -> None:
             await provoke(scene)
 
 
+@pytest.mark.long
 async def test_what_provokes_the_bugs_is_survived_without_them(servers: Servers) -> None:
     """It is the bug that is found, not the fault."""
     verdict = await played(servers, "", all_of_them)
     assert verdict.violations == []
 
 
+@pytest.mark.long
 async def test_a_primary_that_dies_alone_is_survived(three_members: Servers) -> None:
     """With a majority's word for each commit, nothing is lost with it."""
     verdict = await played(three_members, "", the_primary_dies_alone)
     assert verdict.violations == []
+
+
+@pytest.mark.parametrize("kind", ["worker", "edge"])
+def test_every_bug_can_still_be_planted(kind: str) -> None:
+    """What it puts its mistake in the place of is there, and is called as the mistake can be."""
+    processes = get_context("fork")
+    for bug in IN_WORKERS if kind == "worker" else IN_EDGES:
+        process = processes.Process(target=plant, args=(bug, kind))
+        process.start()
+        process.join()
+        assert process.exitcode == 0, f"{bug} cannot be planted in a part that is a {kind}"
 
 
 def test_every_bug_has_a_case() -> None:
