@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
+from pymongo import AsyncMongoClient
 
 from broker.messages import OrderShipped
 from documents.actors import utc_now
@@ -20,12 +21,14 @@ from tests.faults.bugs import IN_EDGES, IN_WORKERS, plant
 from tests.faults.kinds.poison import no_json
 from tests.faults.load import Load
 from tests.faults.nemesis import Nemesis
+from tests.faults.servers import MongoMember
 from tests.faults.stand import Servers, Stand, standing
 from tests.faults.verdict import NEVER_END, Verdict, ended, judge
 
 ORDERS = 24
 SHOPPERS = 24
 TITLES = 8
+TAKEN_ALONE = 6  # receipts
 ANYHOW = ""  # what is lost, and so where it is missed, depends on what died with the process
 DIES_WITHIN_S = 15
 GOES_ROUND_S = 40.0  # a message that is still tried after that is tried for ever
@@ -136,13 +139,27 @@ async def the_primary_dies_alone(scene: Scene) -> None:
     mongo = scene.stand.servers.mongo
     primary = await mongo.primary()
     others = [member for member in mongo.members if member is not primary]
+    while not scene.load.bought:  # noqa: ASYNC110 - everybody is at it by then
+        await asyncio.sleep(0.02)
     for member in others:
         member.signal(signal.SIGSTOP)
-    await asyncio.sleep(1.5)  # not waited for: it goes on alone that long, and no longer
+    await _taken_alone(primary, scene.stand.name)
     await primary.kill()
     for member in others:
         member.signal(signal.SIGCONT)
     await primary.start()
+
+
+async def _taken_alone(primary: MongoMember, database: str) -> None:
+    """Returns once it has taken a few receipts more, of more than one batch, or is no primary any more."""
+    direct = f"mongodb://127.0.0.1:{primary.port}/?directConnection=true"
+    async with AsyncMongoClient[dict[str, Any]](direct) as client:
+        receipts = client[database].receipts
+        enough = await receipts.count_documents({}) + TAKEN_ALONE
+        while await receipts.count_documents({}) < enough:
+            if not (await client.admin.command("hello"))["isWritablePrimary"]:
+                return
+            await asyncio.sleep(0.02)
 
 
 class Case(NamedTuple):
@@ -166,7 +183,7 @@ CASES = (
     Case("letter_outside_the_transaction", dies_with_a_letter, "check letter-receipt"),
     Case("reordered_mailbox", frozen_for_a_moment, "what shoppers were told cannot be"),
     Case("merge_loses_lines", nothing, "what shoppers were told cannot be", {"merges": 1.0}),
-    Case("attempts_forgotten", a_message_that_never_works, "under way"),
+    Case("attempts_forgotten", a_message_that_never_works, "poison without a dead letter"),
     Case("no_confirm", sent_into_nothing, NEVER_END),
     Case("refusal_swallowed", without_a_broker, NEVER_END),
     Case("key_ignored", edge_dies_after_the_confirm, "what shoppers were told cannot be"),
@@ -187,7 +204,7 @@ async def played(servers: Servers, bug: str, provoke: Provoke, **wishes: Any) ->
         await provoke(Scene(stand, load, nemesis))
         load.finish.set()
         await stand.ready()
-        finished = await ended(shopping, stand)
+        finished = await ended(shopping, stand, GOES_ROUND_S)
         if not finished:
             shopping.cancel()
             await asyncio.gather(shopping, return_exceptions=True)

@@ -114,11 +114,18 @@ async def until_quiet(
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def ended(shopping: asyncio.Task[None], stand: Stand) -> bool:
-    """Waits for shoppers; False where the system has long come to rest and they still wait for an outcome."""
+async def ended(shopping: asyncio.Task[None], stand: Stand, within_s: float = float("inf")) -> bool:
+    """Waits for shoppers; False where the system has long come to rest and they still wait for an outcome.
+
+    Nor later than `within_s`, where so few shop that only what goes round for ever can take as long.
+    """
     async with database_of(stand) as database:
-        moved = time.monotonic()
-        while not shopping.done() and time.monotonic() - moved < STUCK_AFTER_S:
+        moved = begun = time.monotonic()
+        while (
+            not shopping.done()
+            and time.monotonic() - moved < STUCK_AFTER_S
+            and time.monotonic() - begun < within_s
+        ):
             moving, _ = await under_way(stand, database)
             if moving:
                 moved = time.monotonic()
