@@ -21,9 +21,9 @@ async def servers() -> AsyncIterator[Servers]:
 
 @pytest.fixture(scope="module")
 async def three_members() -> AsyncIterator[Servers]:
-    """A replica set of three."""
+    """A replica set of three, whose primary goes on alone for long enough to tell somebody of it."""
     try:
-        async with serving(Shape(nodes=1, members=3, edges=1, workers=1)) as started:
+        async with serving(Shape(nodes=1, members=3, edges=1, workers=1, election_ms=8_000)) as started:
             yield started
     except ServerMissing as error:
         missing(error)

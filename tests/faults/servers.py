@@ -144,26 +144,31 @@ class MongoSet:
         self.url = f"mongodb://{hosts}/?{URL_OPTIONS}"
 
     @classmethod
-    async def start(cls, folder: Path, ports: Sequence[int], seen: Sequence[int]) -> Self:
-        """Starts a member on each of `ports`; others reach it at the port of the same place in `seen`."""
+    async def start(
+        cls, folder: Path, ports: Sequence[int], seen: Sequence[int], election_ms: int = ELECTION_MS
+    ) -> Self:
+        """Starts a member on each of `ports`; others reach it at the port of the same place in `seen`.
+
+        A primary goes on alone for `election_ms`, and so long it takes until there is another one.
+        """
         members = [MongoMember(folder / f"mongod-{number}", port) for number, port in enumerate(ports, 1)]
         found = cls(members, seen)
         try:
             await asyncio.gather(*(member.start() for member in members))
-            await found._found()
+            await found._found(election_ms)
         except BaseException:
             await found.stop()
             raise
         return found
 
-    async def _found(self) -> None:
+    async def _found(self, election_ms: int) -> None:
         config = {
             "_id": REPLICA_SET,
             "version": 1,
             "members": [
                 {"_id": number, "host": f"127.0.0.1:{port}"} for number, port in enumerate(self.seen)
             ],
-            "settings": {"electionTimeoutMillis": ELECTION_MS, "heartbeatIntervalMillis": HEARTBEAT_MS},
+            "settings": {"electionTimeoutMillis": election_ms, "heartbeatIntervalMillis": HEARTBEAT_MS},
         }
         direct = f"mongodb://127.0.0.1:{self.members[0].port}/?directConnection=true"
         async with AsyncMongoClient[dict[str, Any]](direct) as client:

@@ -20,7 +20,7 @@ from ops.servers import RabbitMQ, Redis
 from ops.servers.child import Child
 from ops.servers.ports import free_port
 from tests.faults.proxy import Proxy, proxy_to
-from tests.faults.servers import MongoSet, RabbitCluster, system_of
+from tests.faults.servers import ELECTION_MS, MongoSet, RabbitCluster, system_of
 
 READY_WITHIN_S = 90
 STARTED_AGAIN_AFTER_S = 0.5  # what a supervisor takes
@@ -38,6 +38,7 @@ class Shape:
     members: int = 1
     edges: int = 2
     workers: int = 3
+    election_ms: int = ELECTION_MS
 
 
 class Part:
@@ -210,7 +211,9 @@ async def serving(shape: Shape) -> AsyncIterator[Servers]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         ports = [free_port() for _ in range(shape.members)]
         links = [await stack.enter_async_context(proxy_to(port)) for port in ports]
-        mongo = await MongoSet.start(folder / "mongo", ports, [link.port for link in links])
+        mongo = await MongoSet.start(
+            folder / "mongo", ports, [link.port for link in links], shape.election_ms
+        )
         stack.push_async_callback(mongo.stop)
         rabbitmq = await RabbitCluster.start(folder / "rabbitmq", many=shape.nodes, root=root)
         stack.push_async_callback(rabbitmq.stop)

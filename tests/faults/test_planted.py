@@ -5,6 +5,7 @@ What provokes a bug is a fault that a correct system survives; one run without a
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -18,6 +19,7 @@ from broker.messages import OrderShipped
 from documents.actors import utc_now
 from tests.broker.house import envelope_of
 from tests.faults.bugs import IN_EDGES, IN_WORKERS, plant
+from tests.faults.history import Outcome
 from tests.faults.kinds.poison import no_json
 from tests.faults.load import Load
 from tests.faults.nemesis import Nemesis
@@ -28,7 +30,6 @@ from tests.faults.verdict import NEVER_END, Verdict, ended, judge
 ORDERS = 24
 SHOPPERS = 24
 TITLES = 8
-TAKEN_ALONE = 6  # receipts
 ANYHOW = ""  # what is lost, and so where it is missed, depends on what died with the process
 DIES_WITHIN_S = 15
 GOES_ROUND_S = 40.0  # a message that is still tried after that is tried for ever
@@ -135,28 +136,29 @@ async def edge_dies_after_the_confirm(scene: Scene) -> None:
 
 
 async def the_primary_dies_alone(scene: Scene) -> None:
-    """The other members are frozen, and have nothing of what the primary took last when it dies."""
+    """The other members are dead, and have nothing of what the primary took last when it dies too.
+
+    Frozen ones would have it: it waits in their sockets.
+    """
     mongo = scene.stand.servers.mongo
     primary = await mongo.primary()
     others = [member for member in mongo.members if member is not primary]
     while not scene.load.bought:  # noqa: ASYNC110 - everybody is at it by then
         await asyncio.sleep(0.02)
-    for member in others:
-        member.signal(signal.SIGSTOP)
-    await _taken_alone(primary, scene.stand.name)
+    await asyncio.gather(*(member.kill() for member in others))
+    await _told_alone(primary, scene.load)
     await primary.kill()
-    for member in others:
-        member.signal(signal.SIGCONT)
+    await asyncio.gather(*(member.start() for member in others))
+    await mongo.primary()  # another one: with what it has, the old one would be chosen again
     await primary.start()
 
 
-async def _taken_alone(primary: MongoMember, database: str) -> None:
-    """Returns once it has taken a few receipts more, of more than one batch, or is no primary any more."""
+async def _told_alone(primary: MongoMember, load: Load) -> None:
+    """Returns once a shopper was told of something that no other member has, or it is no primary any more."""
+    since = time.time()
     direct = f"mongodb://127.0.0.1:{primary.port}/?directConnection=true"
     async with AsyncMongoClient[dict[str, Any]](direct) as client:
-        receipts = client[database].receipts
-        enough = await receipts.count_documents({}) + TAKEN_ALONE
-        while await receipts.count_documents({}) < enough:
+        while not any(invoked > since and outcome == Outcome.OK for _, invoked, _, outcome in load.ops):
             if not (await client.admin.command("hello"))["isWritablePrimary"]:
                 return
             await asyncio.sleep(0.02)
