@@ -6,10 +6,10 @@
 503  nothing was accepted                                504  it is not known; the same key is safe to send again
 """
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import pymongo
 import structlog
 from litestar import Response
 from pymongo.errors import PyMongoError
@@ -126,9 +126,9 @@ class _WayIn:
         its way, and its group finds out.
         """
         try:
-            async with asyncio.timeout(LOOK_UP_S):
+            with pymongo.timeout(LOOK_UP_S):
                 return await read_receipts(GROUP_NAMES, self.taken.message_id)
-        except (PyMongoError, TimeoutError) as error:
+        except PyMongoError as error:
             log.warning("receipt.not_read", message_id=self.taken.message_id, error=repr(error))
             return None
 

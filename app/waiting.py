@@ -32,18 +32,22 @@ async def outcome(
     With a `reply` to come, it is waited for and the receipt read once more at the end; a reply may be lost. Without
     one (the reply queue does not stand, or an earlier try sent the message) the receipt is looked at again and again.
     """
+    if reply is None:
+        return await _watch_receipt(group, message_id, wait_s)
     try:
         async with asyncio.timeout(wait_s):
-            if reply is not None:
-                return replied(await reply)
-            return await _watch_receipt(group, message_id)
+            return replied(await reply)
     except TimeoutError:
         return await read_receipt(group, message_id)
 
 
-async def _watch_receipt(group: str, message_id: str) -> Ended:
+async def _watch_receipt(group: str, message_id: str, wait_s: float) -> Ended | None:
+    """Reads end by themselves: cancelled while it selects a server, PyMongo 4.20 can leave its lock locked."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + wait_s
     while True:
         ended = await read_receipt(group, message_id)
-        if ended is not None and ended.status is not Outcome.PENDING:
+        left_s = until - clock()
+        if left_s <= 0 or (ended is not None and ended.status is not Outcome.PENDING):
             return ended
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(min(LOOK_EVERY_S, left_s))

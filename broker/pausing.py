@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import pymongo
 import structlog
 from pymongo import WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
@@ -100,8 +101,8 @@ class Pausing:
     async def _writes(self) -> bool:
         """Whether a majority keeps a write: a primary that has lost its majority answers a ping."""
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
+            with pymongo.timeout(ANSWER_WITHIN_S):
                 await self._probes.update_one({"_id": "pause"}, {"$set": {"at": utc_now()}}, upsert=True)
-        except (PyMongoError, TimeoutError):
+        except PyMongoError:
             return False
         return True
