@@ -26,6 +26,7 @@ GARBAGE_THRESHOLD = 200_000  # documents
 SNAPSHOT_UNAVAILABLE = 246  # a collection was made or changed since: another moment will do
 SNAPSHOT_TOO_OLD = 239
 SNAPSHOTS_MAX = 5
+SNAPSHOT_AGAIN_AFTER_S = 0.5  # what a majority has lags behind what was just made
 TOO_OLD = (
     "the check took longer than the database keeps a snapshot: raise its parameter"
     " minSnapshotHistoryWindowInSeconds (300 by default)"
@@ -78,6 +79,7 @@ async def check(
                     raise Unreadable(TOO_OLD) from error
                 if error.code != SNAPSHOT_UNAVAILABLE or not left:
                     raise
+                await asyncio.sleep(SNAPSHOT_AGAIN_AFTER_S)
             else:
                 took = time.monotonic() - started
                 return Report(database.name, view.now, settle_s, took, view.counted, results, tuple(remarks))
