@@ -19,9 +19,7 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = b"__redis__:invalidate"
 PING_EVERY_S = 0.25
-SURE_S = (
-    1.0  # how long after a ping its answer is worth something: the longest that a lost drop can stay unknown
-)
+SURE_S = 1.0  # how long after a ping its answer is worth something: so long a lost drop can stay unknown
 SILENT_S_MAX = 5.0  # a connection that says nothing for so long is a broken one
 AGAIN_AFTER_S = 1.0
 REFUSED_AGAIN_AFTER_S = 60.0  # a server that cannot track will not learn it in a second

@@ -65,7 +65,7 @@ class _Ended:
 def _ended(command: tuple[str, ...], env: dict[str, str]) -> _Ended:
     """Runs it to its end. Raises `WentWrong` where it finds a promise broken."""
     begun = time.perf_counter()
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603 - ours
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as process:  # noqa: S603 - ours
         assert process.stdout is not None
         said = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
