@@ -88,12 +88,12 @@ class Lane:
         self._closing.add_done_callback(self._closed)
 
     async def publish(
-        self, body: bytes, exchange: str, routing_key: str, label: Label, *, mandatory: bool, timeout_s: float
+        self, body: bytes, exchange: str, routing_key: str, label: Label, *, mandatory: bool
     ) -> None:
         """Returns once it is confirmed. No two of one message id at a time: returns are told apart by it.
 
-        Raises PublishError (returned), DeliveryError (refused), TimeoutError after `timeout_s` without either, and what
-        closed the channel where that closes. One that is given up before it left never leaves.
+        Raises PublishError (returned), DeliveryError (refused), and what closed the channel where that closes. Waits
+        without limit: who has waited enough cancels, and one that is given up before it left never leaves.
         """
         if self._closing.done():
             raise ChannelInvalidStateError(f"{self.channel!r} closed")
@@ -103,11 +103,9 @@ class Lane:
         self._waiting.append((outcome, label.message_id, frames))
         if self._sending is None:
             self._sending = self._loop.create_task(self._send(), name="publishes")
-        timer = self._loop.call_later(timeout_s, _give_up, outcome)
         try:
             await outcome
         finally:
-            timer.cancel()
             del self._open[label.message_id]
             self.channel.message_id_delivery_tag.pop(label.message_id, None)
 
@@ -155,11 +153,6 @@ class Lane:
                 outcome.set_exception(error)
 
 
-def _give_up(outcome: asyncio.Future[None]) -> None:
-    if not outcome.done():
-        outcome.set_exception(TimeoutError())
-
-
 def marshalled(
     channel: aiormq.Channel, body: bytes, exchange: str, routing_key: str, label: Label, *, mandatory: bool
 ) -> bytes:
@@ -191,18 +184,15 @@ def header_of(label: Label, body_bytes: int) -> bytes:
         there |= HEADERS
         parts.append(encode.field_table(label.headers))
     parts.append(PERSISTENT)
-    if label.correlation_id:
-        there |= CORRELATION_ID
-        parts.append(_text(label.correlation_id))
-    if label.reply_to:
-        there |= REPLY_TO
-        parts.append(_text(label.reply_to))
-    if label.message_id:
-        there |= MESSAGE_ID
-        parts.append(_text(label.message_id))
-    if label.type:
-        there |= TYPE
-        parts.append(_text(label.type))
+    for bit, text in (
+        (CORRELATION_ID, label.correlation_id),
+        (REPLY_TO, label.reply_to),
+        (MESSAGE_ID, label.message_id),
+        (TYPE, label.type),
+    ):
+        if text:
+            there |= bit
+            parts.append(_text(text))
     parts[0] = HEADER.pack(spec.Basic.frame_id, body_bytes, there)
     return b"".join(parts)
 

@@ -196,9 +196,7 @@ class Publisher:
                     mandatory=mandatory,
                 )
             else:
-                await self._lane_on(wire).publish(
-                    body, exchange, routing_key, label, mandatory=mandatory, timeout_s=self._timeout_s
-                )
+                await self._lane_on(wire).publish(body, exchange, routing_key, label, mandatory=mandatory)
         finally:
             del self._under_way[label.message_id]
             done.set_result(None)

@@ -20,7 +20,6 @@ from pamqp.header import ContentHeader
 from broker.lane import Label, Lane, marshalled
 from tests.broker.house import until
 
-WITHIN_S = 10.0
 SHORT = st.text(max_size=60)
 LABELS = st.builds(
     Label,
@@ -77,10 +76,7 @@ async def test_one_write(channel: aiormq.Channel) -> None:
     channel.write_queue = writes = cast("Any", Writes(channel.write_queue))
     lane = Lane(channel)
     await asyncio.gather(
-        *(
-            lane.publish(b"{}", "", "payments.dead", Label(f"m{n}", "T"), mandatory=True, timeout_s=WITHIN_S)
-            for n in range(50)
-        )
+        *(lane.publish(b"{}", "", "payments.dead", Label(f"m{n}", "T"), mandatory=True) for n in range(50))
     )
     assert len(writes.frames) == 1
     assert channel.delivery_tag == 50
@@ -101,7 +97,7 @@ async def test_in_between(channel: aiormq.Channel) -> None:
         return await channel.basic_publish(b"", routing_key=queue, properties=properties, mandatory=True)
 
     async def quick(number: int, queue: str) -> None:
-        await lane.publish(b"", "", queue, Label(f"quick{number}", "T"), mandatory=True, timeout_s=WITHIN_S)
+        await lane.publish(b"", "", queue, Label(f"quick{number}", "T"), mandatory=True)
 
     where = ("payments.dead", "nowhere", "full")
     outcomes = await asyncio.gather(
@@ -117,65 +113,44 @@ async def test_cancelled_before_it_left(channel: aiormq.Channel) -> None:
     """It never leaves; one that is cancelled later is settled without a word."""
     await channel.queue_declare("mine", exclusive=True)
     lane = Lane(channel)
-    gone = asyncio.create_task(
-        lane.publish(b"gone", "", "mine", Label("gone", "T"), mandatory=True, timeout_s=WITHIN_S)
-    )
+    gone = asyncio.create_task(lane.publish(b"gone", "", "mine", Label("gone", "T"), mandatory=True))
 
     async def both_wait() -> bool:
         return len(lane._waiting) == 2
 
     async with channel.lock:
-        stays = asyncio.create_task(
-            lane.publish(b"stays", "", "mine", Label("stays", "T"), mandatory=True, timeout_s=WITHIN_S)
-        )
+        stays = asyncio.create_task(lane.publish(b"stays", "", "mine", Label("stays", "T"), mandatory=True))
         await until(both_wait, "both to wait for the lock")
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
     await stays
-    late = asyncio.create_task(
-        lane.publish(b"late", "", "nowhere", Label("late", "T"), mandatory=True, timeout_s=WITHIN_S)
-    )
+    late = asyncio.create_task(lane.publish(b"late", "", "nowhere", Label("late", "T"), mandatory=True))
     while not channel.confirmations:  # noqa: ASYNC110 - it is over soon
         await asyncio.sleep(0)
     late.cancel()
     await asyncio.gather(late, return_exceptions=True)
-    await lane.publish(b"last", "", "mine", Label("last", "T"), mandatory=True, timeout_s=WITHIN_S)
+    await lane.publish(b"last", "", "mine", Label("last", "T"), mandatory=True)
     assert [(await channel.basic_get("mine", no_ack=True)).body for _ in range(2)] == [b"stays", b"last"]
-
-
-async def test_no_confirm(channel: aiormq.Channel) -> None:
-    """Without a confirm it is given up after its time; before it left, it then never leaves."""
-    await channel.queue_declare("mine", exclusive=True)
-    lane = Lane(channel)
-    async with channel.lock:
-        with pytest.raises(TimeoutError):
-            await lane.publish(b"late", "", "mine", Label("m", "T"), mandatory=True, timeout_s=0.01)
-    await lane.publish(b"last", "", "mine", Label("m", "T"), mandatory=True, timeout_s=WITHIN_S)
-    assert (await channel.basic_get("mine", no_ack=True)).body == b"last"
 
 
 async def test_closed(channel: aiormq.Channel) -> None:
     """A channel that closes fails what was on its way, and what comes after."""
     lane = Lane(channel)
     sent = [
-        asyncio.create_task(
-            lane.publish(b"", "quire.never", "x", Label(f"m{n}", "T"), mandatory=True, timeout_s=WITHIN_S)
-        )
+        asyncio.create_task(lane.publish(b"", "quire.never", "x", Label(f"m{n}", "T"), mandatory=True))
         for n in range(5)
     ]
     outcomes = await asyncio.gather(*sent, return_exceptions=True)
     assert all(isinstance(outcome, aiormq.exceptions.AMQPError | RuntimeError) for outcome in outcomes)
     with pytest.raises(ChannelInvalidStateError):
-        await lane.publish(b"", "", "payments.dead", Label("after", "T"), mandatory=True, timeout_s=WITHIN_S)
+        await lane.publish(b"", "", "payments.dead", Label("after", "T"), mandatory=True)
 
 
 async def test_large(channel: aiormq.Channel) -> None:
     """A body of many frames arrives whole."""
     await channel.queue_declare("mine", exclusive=True)
     body = bytes(range(256)) * 4096
-    await Lane(channel).publish(
-        body, "", "mine", Label("large", "T", "c", "r", {"n": 1}), mandatory=True, timeout_s=WITHIN_S
-    )
+    await Lane(channel).publish(body, "", "mine", Label("large", "T", "c", "r", {"n": 1}), mandatory=True)
     kept = await channel.basic_get("mine", no_ack=True)
     assert kept.body == body
     properties = kept.header.properties

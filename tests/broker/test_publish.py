@@ -200,6 +200,17 @@ async def test_a_publisher_comes_back_by_itself(rabbit_shop: str) -> None:
     await wire.cut()
 
 
+async def test_a_connection_that_broke_just_now_is_waited_for_within_the_limit(
+    rabbit_shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the loss is noticed, aio-pika waits for its connection: not longer than a publish may take."""
+    async with publishing(rabbit_shop, timeout_s=0.05) as publisher:
+        monkeypatch.setattr(publisher._channel, "get_underlay_channel", asyncio.Event().wait)
+        assert publisher.ready
+        with pytest.raises(OutcomeUnknown, match=r"within 0\.05 s"):
+            await say(publisher, "payments.dead")
+
+
 async def test_an_alarm_is_known_before_anything_is_sent(rabbitmq: RabbitMQ, rabbit_shop: str) -> None:
     """Under a memory alarm RabbitMQ reads no publisher: refused at once and not accepted, until the alarm is over."""
     async with publishing(rabbit_shop) as publisher, alarmed(rabbitmq):

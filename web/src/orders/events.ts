@@ -88,7 +88,6 @@ async function follow(
     const both = AbortSignal.any([signal, quiet.signal])
     const response = await send('get', url, { as, headers, signal: both, timeoutMs: 2 ** 31 - 1 })
     if (response.status === 204 || !response.body) return 'over'
-    onSight('live')
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
     const parser = new EventParser()
     for (;;) {
@@ -100,6 +99,7 @@ async function follow(
         seen.last = event.id ?? seen.last
         onChange(JSON.parse(event.data) as Change)
       }
+      onSight('live') // not before the stream has spoken: until then there is nothing to resume at
     }
   } catch (error) {
     if (quiet.signal.aborted && !signal.aborted) return 'cut'
