@@ -1,17 +1,16 @@
 """Connections to a broker: a RabbitMQ, a cluster of them, or the embedded one."""
 
 import asyncio
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from aio_pika import RobustConnection
 from aio_pika.abc import AbstractRobustConnection
 from aio_pika.connection import make_url
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
-from faststream.rabbit import RabbitBroker
 from yarl import URL
 
 from broker.embedded.server import EmbeddedServer
-from broker.embedded.transport import ADDRESS, EmbeddedConnection
+from broker.embedded.transport import EmbeddedConnection
 
 Endpoint: TypeAlias = str | EmbeddedServer
 """A RabbitMQ URL (a cluster: several, comma-separated) or an EmbeddedServer in this process."""
@@ -62,24 +61,3 @@ async def connect(endpoint: Endpoint, *, name: str) -> AbstractRobustConnection:
         else:
             return connection
     raise ValueError("an endpoint is one RabbitMQ URL, or several separated by commas")
-
-
-class Broker(RabbitBroker):
-    """FastStream's RabbitBroker on any Endpoint; `kwargs` are RabbitBroker's."""
-
-    def __init__(self, endpoint: Endpoint, *, name: str, **kwargs: Any) -> None:
-        url = str(ADDRESS) if isinstance(endpoint, EmbeddedServer) else endpoint.split(",")[0]
-        super().__init__(url, **kwargs)
-        self.endpoint = endpoint
-        self.name = name
-
-    async def _connect(self) -> RobustConnection:
-        connection = cast("RobustConnection", await connect(self.endpoint, name=self.name))
-        for close_callback in self._on_close:
-            connection.close_callbacks.add(close_callback)
-        for reconnect_callback in self._on_reconnected:
-            connection.reconnect_callbacks.add(reconnect_callback)
-        if self._channel is None:
-            self.config.connect(connection)
-            self._channel = await self.config.channel_manager.get_channel()
-        return connection

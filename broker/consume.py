@@ -17,8 +17,8 @@ from faststream import AckPolicy
 from faststream.message import StreamMessage
 from faststream.rabbit import Channel, QueueType, RabbitQueue
 
-from broker.connection import Broker
 from broker.delivery import Delivery, receive
+from broker.subscribing import Broker
 from broker.topology import Group
 
 ORDERED_PREFETCH = 100  # a partition; it bounds how much a crash sends round again

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 from broker.acks import AckBook
 from broker.actors.loop import CommitLoop
 from broker.aftermath import Aftermath
-from broker.connection import Broker, Endpoint
+from broker.connection import Endpoint
 from broker.consume import ORDERED_PREFETCH, UNDERTAKER_PREFETCH, UNORDERED_PREFETCH, Consumer
 from broker.delivery import Delivery
 from broker.ending import end
@@ -20,6 +20,7 @@ from broker.outbox import RELAY_EVERY_S, Outbox
 from broker.pausing import PAUSE_AFTER_S, Pausing
 from broker.publish import Publisher
 from broker.retry import IN_PLACE_LIMIT_S
+from broker.subscribing import Broker
 from broker.suspicion import Suspicion
 from broker.telemetry import SILENT, Telemetry
 from broker.topology import BY_NAME, DELIVERY_LIMIT, RETRY_TIERS, RetryTier

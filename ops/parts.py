@@ -5,7 +5,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
@@ -19,52 +19,16 @@ from app.security.keys import Keyring
 from app.security.throttle import RequestLimit, SignInThrottle
 from broker import declare
 from broker.connection import Endpoint, connect
-from broker.groups import OrderedGroup, UnorderedGroup
-from broker.topology import GROUPS
-from handlers.carts import CARTS
-from handlers.catalog import CATALOG
-from handlers.notifications import FolderMailer, Mailer, SmtpMailer, notifications
-from handlers.orders import ORDERS
-from handlers.payments import SimulatedGateway, payments
-from handlers.shipments import SHIPMENTS
-from ops.database import Database
 from ops.settings import Settings, secret
 
 log = structlog.get_logger(__name__)
 
 OPERATOR_TOKEN_FILE = "operator.token"  # noqa: S105 - the file's name
 AGAIN_AFTER_S = 1.0
-SMTP_PORTS = {"smtp": 25, "smtps": 465}
 
 
 class SettingMissing(Exception):
     """A secret or an address that has no default outside the embedded mode."""
-
-
-def groups(
-    names: tuple[str, ...], settings: Settings, database: Database
-) -> list[OrderedGroup | UnorderedGroup]:
-    """The groups of those names, all of them when none is named. Raises `SettingMissing` for an unknown name."""
-    known = [group.name for group in GROUPS]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise SettingMissing(f"no group is called {', '.join(unknown)}: there are {', '.join(known)}")
-    made: dict[str, Callable[[], OrderedGroup | UnorderedGroup]] = {
-        "catalog": lambda: CATALOG,
-        "carts": lambda: CARTS,
-        "orders": lambda: ORDERS,
-        "payments": lambda: payments(SimulatedGateway(database)),
-        "shipments": lambda: SHIPMENTS,
-        "notifications": lambda: notifications(
-            mailer(settings), shop_url(settings), sender=settings.mail_from
-        ),
-    }
-    return [made[name]() for name in names or known]
-
-
-def shop_url(settings: Settings) -> str:
-    """The address that mails link to."""
-    return settings.shop_url or f"http://{settings.host}:{settings.port}"
 
 
 def console(settings: Settings, rabbitmq: str | None, own: str | None = None) -> str | None:
@@ -77,28 +41,6 @@ def console(settings: Settings, rabbitmq: str | None, own: str | None = None) ->
         return None
     vhost = unquote(urlsplit(rabbitmq.split(",")[0]).path[1:]) or "/"
     return f"{address.rstrip('/')}/#/queues/{quote(vhost, safe='')}"
-
-
-def mailer(settings: Settings) -> Mailer:
-    """SMTP where a server is named, else a folder of .eml files."""
-    url = secret(settings.smtp_url)
-    if url is None:
-        return FolderMailer(settings.data / "mail")
-    parts = urlsplit(url)
-    if parts.scheme not in SMTP_PORTS or not parts.hostname:
-        raise SettingMissing(
-            f"QUIRE_SMTP_URL is smtp://… or smtps://user:password@host:port, not {parts.scheme}://"
-        )
-    # Upgraded where the server offers it, unless `?starttls=true` insists (RFC 3207) or smtps speaks TLS at once.
-    insists = parse_qs(parts.query).get("starttls", [""])[0] == "true"
-    return SmtpMailer(
-        parts.hostname,
-        parts.port or SMTP_PORTS[parts.scheme],
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-        use_tls=parts.scheme == "smtps",
-        start_tls=True if insists else None,
-    )
 
 
 def keyring(settings: Settings, *, embedded: bool) -> Keyring:

@@ -13,9 +13,12 @@ from broker.runtime import Runtime
 from handlers.expiry import EXPIRE_EVERY_S, expiring
 from ops import parts
 from ops.database import Database, open_database
+from ops.groups import groups
 from ops.settings import Settings, secret
-from ops.telemetry import UNMEASURED, Held, Instruments, Looking, instruments
+from ops.telemetry import UNMEASURED, Instruments, instruments
 from ops.telemetry.endpoint import Endpoint, answering
+from ops.telemetry.held import Held
+from ops.telemetry.looking import Looking
 
 log = structlog.get_logger(__name__)
 
@@ -31,12 +34,12 @@ async def working(
     measured: Instruments = UNMEASURED,
 ) -> AsyncIterator[Runtime]:
     """Groups at work for as long as the block lasts; their stop finishes what was delivered."""
-    groups = parts.groups(names, settings, database)
-    runtime = Runtime(endpoint, database, groups, settings.terms, name=name, telemetry=measured.telemetry)
+    mine = groups(names, settings, database)
+    runtime = Runtime(endpoint, database, mine, settings.terms, name=name, telemetry=measured.telemetry)
     await parts.until_there("broker", runtime.start)
     try:
         if measured.series is not None:
-            looking = Looking(endpoint, [group.name for group in groups], name=name)
+            looking = Looking(endpoint, [group.name for group in mine], name=name)
             measured.series.registry.register(Held(runtime, looking))
             runtime.beside(looking.run(), "looking")
         if not names or "orders" in names:

@@ -1,8 +1,9 @@
-"""Telemetry: metrics, traces and sampled logs of one process, made from its settings. See docs/telemetry.md."""
+"""Telemetry: metrics, traces and sampled logs of one process, made from its settings. See docs/telemetry.md.
 
-from ops.telemetry.held import Held
+What only a worker tells stands in `held` and `looking`: an edge does not load them, nor a worker's modules with them.
+"""
+
 from ops.telemetry.instruments import UNMEASURED, ExporterMissing, Instruments, instruments
-from ops.telemetry.looking import Looking
 from ops.telemetry.series import Series
 from ops.telemetry.told import Told
 from ops.telemetry.traces import Traces
@@ -10,9 +11,7 @@ from ops.telemetry.traces import Traces
 __all__ = [
     "UNMEASURED",
     "ExporterMissing",
-    "Held",
     "Instruments",
-    "Looking",
     "Series",
     "Told",
     "Traces",

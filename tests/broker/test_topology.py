@@ -26,7 +26,7 @@ from broker.topology import (
     queues,
     slot_of,
 )
-from ops import parts
+from ops.groups import groups
 from ops.settings import Settings
 
 ROUTES: dict[tuple[str, str], list[str]] = {}
@@ -105,7 +105,7 @@ def test_work_queues_refuse_when_full_and_never_drop() -> None:
 def test_a_groups_table_handles_what_it_is_sent(name: str, tmp_path: Path) -> None:
     """Its commands and the events that it subscribed to, no more and no less."""
     nowhere: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient("mongodb://127.0.0.1:9", connect=False)
-    (group,) = parts.groups((name,), Settings(data=tmp_path), nowhere["nowhere"])
+    (group,) = groups((name,), Settings(data=tmp_path), nowhere["nowhere"])
     commands = {kind for kind in COMMANDS if kind.group == name}
     assert set(group.handlers) == commands | set(BY_NAME[name].events)
     if isinstance(group, OrderedGroup):

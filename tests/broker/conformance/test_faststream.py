@@ -5,7 +5,7 @@ import asyncio
 from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitExchange, RabbitMessage, RabbitQueue
 
-from broker.connection import Broker
+from broker.subscribing import Broker
 from tests.broker.conformance.sides import Client, Side, drain
 
 
