@@ -46,7 +46,7 @@ test: setup servers shop-if-possible ## every test but the long ones
 shop-test: setup servers shop-if-possible ## the shop in a real browser
 	@exec $(BIN)/pytest tests/web $(ARGS)
 
-long-test: setup servers shop-if-possible ## the tests that take minutes: short runs of faults, planted bugs, the image, the benchmarks
+long-test: setup servers shop-if-possible ## the tests that take minutes: planted bugs, the image, the benchmarks
 	@exec $(BIN)/pytest -m long $(ARGS)
 
 # As many as are asked for, under as many orders, drawn from one seed; on RabbitMQ 3.10 or 4.0, 1 or 3 nodes.

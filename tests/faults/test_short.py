@@ -12,7 +12,6 @@ from tests.faults.stand import Shape
 FAULTS, ORDERS, FREEZE_MAX_S = 10, 1_000, 15.0
 
 
-@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "run",
