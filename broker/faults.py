@@ -12,6 +12,8 @@ UNWRITABLE = (PyMongoError, BSONError, OverflowError, ValueError, TypeError)
 CONFLICT_FIRST_S = 0.001
 CONFLICT_MAX_S = 0.1
 DOUBLINGS_MAX = 16  # a float overflows after a thousand
+CONFLICTS_TOLD = 20  # so many in a row, a second or two of them, are worth a line in the log
+NO_SUCH_TRANSACTION = 251
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -21,6 +23,14 @@ def is_conflict(error: BaseException) -> bool:
     the same label on a lost connection and a lost primary, which are not `OperationFailure`s.
     """
     return isinstance(error, OperationFailure) and error.has_error_label("TransientTransactionError")
+
+
+def took_too_long(error: BaseException) -> bool:
+    """The server ended a transaction before it was committed: redone as it was, it would take as long again.
+
+    It lives `transactionLifetimeLimitSeconds`; what comes later is told NoSuchTransaction, which is a conflict, too.
+    """
+    return isinstance(error, OperationFailure) and error.code == NO_SUCH_TRANSACTION
 
 
 def is_away(error: BaseException) -> bool:

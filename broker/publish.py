@@ -91,7 +91,11 @@ class Publisher:
             await asyncio.gather(self._beating, return_exceptions=True)
         self._pulse = self._beating = None
         if self._connection is not None:
-            await self._connection.close()
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await self._connection.close()
+            except (*BROKEN, TimeoutError) as error:
+                log.warning("publisher.closed_alone", name=self._name, error=repr(error))
         self._connection = None
 
     @property

@@ -19,6 +19,7 @@ from broker.groups import OrderedGroup, UnorderedGroup
 from broker.outbox import RELAY_EVERY_S, Outbox
 from broker.pausing import PAUSE_AFTER_S, Pausing
 from broker.publish import Publisher
+from broker.pulse import BROKEN
 from broker.retry import IN_PLACE_LIMIT_S
 from broker.subscribing import Broker
 from broker.suspicion import Suspicion
@@ -31,6 +32,7 @@ from documents.terms import Terms
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 10.0
+CLOSE_WITHIN_S = 2.0  # a broker that is frozen answers no goodbye
 DIED_IN_HEADER = "x-first-death-queue"  # set by the broker when it dead-letters
 
 
@@ -234,8 +236,8 @@ class Runtime:
                     await self._drained()
                 await self._acks.release()
                 await asyncio.gather(*(consumer.close() for consumer in self._ordered))
-        except TimeoutError:
-            log.warning("stop.unfinished", waiting=len(self._loop.mailboxes))
+        except (*BROKEN, TimeoutError) as error:
+            log.warning("stop.unfinished", waiting=len(self._loop.mailboxes), error=repr(error))
         finally:
             await self._close()
 
@@ -250,8 +252,12 @@ class Runtime:
         for worker in self._workers:
             await worker.close()
         await self._aftermath.close()
-        await self._acks.release()
-        await self._broker.stop()
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self._acks.release()
+                await self._broker.stop()
+        except (*BROKEN, TimeoutError) as error:
+            log.warning("stop.without_the_broker", error=repr(error))  # what it holds it gives to others
         await self.publisher.close()
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

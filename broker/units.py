@@ -24,7 +24,7 @@ from broker.actors.store import (
     insert_rows,
     write_actors,
 )
-from broker.faults import UNWRITABLE, conflict_delay, is_away, is_conflict
+from broker.faults import CONFLICTS_TOLD, UNWRITABLE, conflict_delay, is_away, is_conflict, took_too_long
 from broker.linger import linger_s
 from broker.outbox import Row
 from broker.outcomes import ReceiptRow, operations_ended
@@ -131,6 +131,12 @@ class GroupCommit:
             except UNWRITABLE as error:
                 if is_conflict(error):
                     conflicts += 1
+                    if took_too_long(error) and len(units) > 1:
+                        log.warning("units.split", size=len(units), error=str(error))
+                        await self._split(units, session, error)
+                        return
+                    if conflicts % CONFLICTS_TOLD == 0:
+                        log.warning("units.conflicts", size=len(units), conflicts=conflicts, error=str(error))
                     await asyncio.sleep(conflict_delay(conflicts))
                 elif is_away(error):
                     self._away(error)

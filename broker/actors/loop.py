@@ -22,7 +22,15 @@ from broker.actors.mailboxes import Mailboxes
 from broker.actors.store import TRANSACTION, AlreadyReceived, Fenced, Store
 from broker.aftermath import Aftermath
 from broker.delivery import Delivery
-from broker.faults import DOUBLINGS_MAX, UNWRITABLE, conflict_delay, is_away, is_conflict
+from broker.faults import (
+    CONFLICTS_TOLD,
+    DOUBLINGS_MAX,
+    UNWRITABLE,
+    conflict_delay,
+    is_away,
+    is_conflict,
+    took_too_long,
+)
 from broker.groups import OrderedGroup
 from broker.linger import linger_s
 from broker.retry import IN_PLACE_LIMIT_S, in_place_delay
@@ -138,8 +146,7 @@ class CommitLoop:
                 self._postpone(parts, later)
             except UNWRITABLE as error:
                 if is_conflict(error):
-                    conflicts += 1
-                    await asyncio.sleep(conflict_delay(conflicts))
+                    conflicts = await self._step_aside(parts, conflicts, error)
                 elif is_away(error):
                     look_up = True
                     pauses = await self._pause(parts, pauses, error)
@@ -187,6 +194,15 @@ class CommitLoop:
         for part in parts:
             part[:] = [each for each in part if id(each) not in waiting]
 
+    async def _step_aside(self, parts: Parts, conflicts: int, error: Exception) -> int:
+        """Another transaction was in the way, or this one took too long, and is redone in halves."""
+        conflicts += 1
+        halved = took_too_long(error) and self._halve(parts, error)
+        if not halved and conflicts % CONFLICTS_TOLD == 0:
+            log.warning("batch.conflicts", size=len(parts[0]), conflicts=conflicts, error=str(error))
+        await asyncio.sleep(conflict_delay(conflicts))
+        return conflicts
+
     async def _pause(self, parts: Parts, pauses: int, error: BaseException) -> int:
         """The database is away: everything waits, nothing counts as an attempt; what was given back is let go."""
         if self.healthy:
@@ -202,13 +218,20 @@ class CommitLoop:
 
         Raises the error where not even its receipt can be written: then it is not the message, and nobody must guess.
         """
-        batch = parts.popleft()
-        if len(batch) > 1:
-            log.warning("batch.split", size=len(batch), error=str(error))
-            middle = len(batch) // 2
-            parts.extendleft((batch[middle:], batch[:middle]))
+        if self._halve(parts, error):
             return
+        batch = parts.popleft()
         if batch[0].reason == NOT_WRITTEN:
             raise error
         batch[0].fail(NOT_WRITTEN, error)
         parts.appendleft(batch)
+
+    def _halve(self, parts: Parts, error: Exception) -> bool:
+        """Whether the first part held more than one message, and is two now."""
+        size = len(parts[0])
+        if size == 1:
+            return False
+        log.warning("batch.split", size=size, error=str(error))
+        batch = parts.popleft()
+        parts.extendleft((batch[size // 2 :], batch[: size // 2]))
+        return True

@@ -187,7 +187,12 @@ class EmbeddedChannel(aiormq.Channel):
         if confirmation is None:
             return
         if not frame.mandatory:
-            confirmation.set_result(spec.Basic.Ack(tag))
+
+            def acked() -> None:
+                if not confirmation.done():
+                    confirmation.set_result(spec.Basic.Ack(tag))
+
+            self._server.in_turn(acked)
             return
         back = spec.Basic.Return(NO_ROUTE, "NO_ROUTE", frame.exchange, frame.routing_key)
         message = DeliveredMessage(

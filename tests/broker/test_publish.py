@@ -2,72 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from yarl import URL
 
-from broker.connection import Endpoint
+from broker import declare
+from broker.connection import Endpoint, connect
 from broker.embedded import EmbeddedServer
+from broker.embedded.journal import Entry, MemoryJournal
 from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Publisher, Unroutable
 from broker.topology import EVENTS_EXCHANGE
 from ops.servers import RabbitMQ
 from tests.broker.house import House, until
-
-
-class Wire:
-    """A TCP proxy that can be cut and mended."""
-
-    def __init__(self, url: str) -> None:
-        self.target = URL(url)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-        self._open = asyncio.Event()
-        self._open.set()
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        """The address of this end."""
-        return str(self.target.with_port(self.port))
-
-    async def mend(self) -> None:
-        """Takes connections, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def cut(self) -> None:
-        """Ends every connection and takes no more."""
-        assert self._server is not None
-        self._server.close()
-        for writer in tuple(self._writers):
-            writer.transport.abort()
-
-    def hold(self) -> None:
-        """Passes nothing on, either way; connections stand."""
-        self._open.clear()
-
-    def release(self) -> None:
-        """Passes on what was held, and whatever comes."""
-        self._open.set()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        away, there = await asyncio.open_connection(self.target.host, self.target.port)
-        self._writers |= {writer, there}
-        await asyncio.gather(self._pump(reader, there), self._pump(away, writer))
-        self._writers -= {writer, there}
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                await self._open.wait()
-                writer.write(data)
-                await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            writer.transport.abort()
+from tests.broker.wire import Wire
 
 
 @asynccontextmanager
@@ -239,6 +187,42 @@ async def alarmed(rabbitmq: RabbitMQ) -> AsyncIterator[None]:
         yield
     finally:
         await rabbitmq.ctl("set_vm_memory_high_watermark", before.strip())
+
+
+async def test_an_embedded_broker_whose_journal_went_silent_is_known() -> None:
+    """What was sent is unknown within the limit, then everything is refused at once until the journal is back."""
+
+    class Held(MemoryJournal):
+        open = asyncio.Event()
+
+        async def append(self, entries: Sequence[Entry]) -> None:
+            await self.open.wait()
+            await super().append(entries)
+
+    journal = Held()
+    server = EmbeddedServer(journal)
+    await server.start()
+    connection = await connect(server, name="topology")
+    await declare.apply(connection)
+    await connection.close()
+    async with publishing(server, timeout_s=0.5) as publisher:
+        with pytest.raises(OutcomeUnknown):
+            await say(publisher, "payments.dead", message_id="sent")
+
+        async def known() -> bool:
+            return publisher.refusing == "the broker does not answer"
+
+        await until(known, "the silence to be noticed")
+        with pytest.raises(BrokerUnavailable, match="does not answer"):
+            await say(publisher, "payments.dead", message_id="refused")
+        journal.open.set()
+
+        async def answers() -> bool:
+            return publisher.refusing is None
+
+        await until(answers, "the publisher to hear the broker again")
+        await say(publisher, "payments.dead", message_id="after")
+    await server.stop()
 
 
 async def test_a_broker_that_went_silent_is_known_and_what_it_had_is_unknown(rabbit_shop: str) -> None:

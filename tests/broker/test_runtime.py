@@ -12,12 +12,14 @@ from broker import declare
 from broker.connection import connect
 from broker.embedded import EmbeddedServer, MemoryJournal
 from broker.messages import PaymentAuthorized
+from broker.publish import Publisher
 from broker.runtime import Died, Runtime
 from broker.telemetry import Round, Telemetry, Traced
 from broker.topology import BY_NAME, DELIVERY_LIMIT, slot_of
 from documents.terms import Terms
 from handlers.carts import CARTS
 from tests.broker.house import ALL, ISBN, TIERS, House, add, envelope_of, place, shopper, until
+from tests.broker.wire import Wire
 
 
 async def test_a_stop_under_load_finishes_or_gives_back_everything(house: House) -> None:
@@ -195,3 +197,26 @@ async def test_a_broker_that_is_away_makes_a_worker_unhealthy(worker_database: A
     await until(unhealthy, "the loss to be noticed")
     async with asyncio.timeout(5):
         await runtime.stop()
+
+
+@pytest.mark.parametrize("shop_url", ["rabbitmq"], indirect=True)
+async def test_a_broker_that_says_nothing_holds_no_stop_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends without an error, and what the broker still holds goes to the next worker."""
+    monkeypatch.setattr("broker.runtime.STOP_WITHIN_S", 0.5)
+    monkeypatch.setattr("broker.runtime.CLOSE_WITHIN_S", 0.5)
+    await house.sell()
+    wire = Wire(str(house.endpoint))
+    await wire.mend()
+    publisher = Publisher(wire.url, name="silenced", timeout_s=0.5)
+    worker = Runtime(wire.url, house.workers_database, [CARTS], Terms(), publisher=publisher)
+    await worker.start()
+    wire.hold()
+    sender, cart_id = shopper(1)
+    waits = await house.send(add(cart_id), sender)
+    await worker.stop()
+    wire.release()
+    await wire.cut()
+    await house.worker(CARTS)
+    assert (await house.receipt(waits))["rev"] == 1

@@ -1,9 +1,11 @@
 """Group commit: units that cannot be written together are told apart."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from pymongo import InsertOne
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from broker.actors.store import Fenced
 from broker.faults import CONFLICT_MAX_S, conflict_delay
@@ -43,6 +45,32 @@ async def test_a_new_actor_that_somebody_else_made_fences_its_unit_alone(worker_
     found = await collection.find_one({"_id": "moved"})
     assert found is not None
     assert found["status"] == PaymentStatus.AUTHORIZED.value
+
+
+async def test_a_transaction_that_outlived_its_time_is_redone_in_halves(
+    worker_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends what holds more than one unit: each is written alone."""
+    commits = GroupCommit(worker_database.client)
+    transaction = GroupCommit._transaction
+    sizes = []
+
+    async def outlived(commit: GroupCommit, units: Sequence[Unit], session: AsyncClientSession) -> None:
+        sizes.append(len(units))
+        if len(units) > 1:
+            async with await session.start_transaction():
+                await Payment.get_pymongo_collection().count_documents({}, session=session)
+                await worker_database.client.admin.command("killSessions", [session.session_id])
+                await Payment.get_pymongo_collection().count_documents({}, session=session)
+        await transaction(commit, units, session)
+
+    monkeypatch.setattr(GroupCommit, "_transaction", outlived)
+    together = [asyncio.create_task(commits.commit(Unit((begun(f"o{n}"),)))) for n in range(3)]
+    await asyncio.sleep(0)
+    running = asyncio.create_task(commits.run())
+    await asyncio.gather(*together)
+    running.cancel()
+    assert sizes == [3, 1, 2, 1, 1]
 
 
 def test_the_delay_after_a_conflict_is_bounded() -> None:
