@@ -38,7 +38,7 @@ NewVisit = Callable[..., Awaitable[Visit]]
 
 @pytest.fixture(scope="session")
 def node() -> dict[str, str]:
-    """The environment of a command that needs Node or npm: this machine's, or the one that Quire installs for itself."""
+    """The environment of a command that needs Node or npm: the machine's own, or what Quire installed for itself."""
     found = subprocess.run(["ops/install/node.sh"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if found.returncode != 0:
         missing(ServerMissing("the shop's tests need Node 20.19 or newer with npm, or its wheel"))

@@ -1,4 +1,4 @@
-"""A page, looked at: by axe (https://github.com/dequelabs/axe-core) for what keeps people out, and by a camera for people."""
+"""A page, looked at: by axe (https://github.com/dequelabs/axe-core) for what keeps people out, and by a camera."""
 
 from pathlib import Path
 from typing import Any

@@ -32,13 +32,14 @@ type RefusedProps = { problem: ProblemError; agree: (total: Schemas['Money']) =>
 /** Why there is no order, and what can be done about it. Takes the focus: it is what the shopper has to know. */
 export function Refused({ problem, agree, done }: RefusedProps): ReactNode {
   const panel = useRef<HTMLElement>(null)
+  const rise = riseOf(problem)
   useEffect(() => panel.current?.focus(), [problem])
   return (
     <section ref={panel} className="panel panel--no" tabIndex={-1} role="alert">
       {problem.code === 'out_of_stock' ? (
         <SoldOut problem={problem} done={done} />
-      ) : problem.code === 'price_changed' ? (
-        <Rose problem={problem} agree={agree} />
+      ) : rise ? (
+        <Rose rise={rise} agree={agree} />
       ) : problem.problem.status === 401 ? (
         <p>
           {c('checkout.sessionEnded')}{' '}
@@ -88,10 +89,15 @@ function SoldOut({ problem, done }: { problem: ProblemError; done: () => void })
 }
 
 type Risen = { isbn: string; title: string; unit_price: Schemas['Money']; was: Schemas['Money'] }
+export type Rise = { expected_total: Schemas['Money']; total: Schemas['Money']; titles: Risen[] }
 
-function Rose({ problem, agree }: { problem: ProblemError; agree: (total: Schemas['Money']) => void }): ReactNode {
-  const { expected_total: from, total: to } = problem.problem as unknown as Record<'expected_total' | 'total', Schemas['Money']>
-  const titles = (problem.problem.titles ?? []) as Risen[]
+/** What the books cost now, where that is why there is no order. */
+export function riseOf(problem: ProblemError | null): Rise | null {
+  return problem?.code === 'price_changed' ? (problem.problem as unknown as Rise) : null
+}
+
+function Rose({ rise, agree }: { rise: Rise; agree: (total: Schemas['Money']) => void }): ReactNode {
+  const { expected_total: from, total: to, titles } = rise
   return (
     <>
       <h2>{c('checkout.rose')}</h2>

@@ -3,6 +3,7 @@ import { Link, useNavigate } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react'
 import { ahead } from '../ahead'
 import { call, type Schemas } from '../api/client'
+import type { ShownLine } from '../cart/queue'
 import { useCart } from '../cart/store'
 import { money, t, textsOf } from '../i18n'
 import { checkoutEn } from '../messages/checkout.en'
@@ -12,7 +13,7 @@ import { Cover } from '../ui/books'
 import { addressIn, AddressFields, AddressText } from '../ui/address'
 import { Choice, Field, focusFirstError, textsIn, wrongFields } from '../ui/fields'
 import { Heading, usePage } from '../ui/page'
-import { Refused, Waiting } from './checkout-outcomes'
+import { Refused, type Rise, riseOf, Waiting } from './checkout-outcomes'
 
 const c = textsOf(checkoutEn)
 const CARDS = ['tok_ok', 'tok_declined', 'tok_flaky', 'tok_slow', 'tok_lost', 'other'] as const
@@ -46,11 +47,15 @@ export function CheckoutPage(): ReactNode {
 
   function submit(event: FormEvent): void {
     event.preventDefault()
-    if (!placing.busy) send()
+    if (!placing.busy) send(rise && total ? total : undefined)
   }
 
   const chosen = methods.data?.items.find((each) => each.id === method)
-  const total = cart.total && chosen ? { ...cart.total, amount: cart.total.amount + chosen.price.amount } : null
+  // What was asked about last is what every sum shows, and what the button agrees to.
+  const rise = riseOf(problem)
+  const lines = cart.lines.map((line) => ({ ...line, total: totalNow(line, rise) }))
+  const books = cart.total && { ...cart.total, amount: lines.reduce((sum, line) => sum + line.total.amount, 0) }
+  const total = books && chosen ? { ...books, amount: books.amount + chosen.price.amount } : null
   const nothing = cart.lines.length === 0
   if (nothing && !placing.busy && !problem) {
     return (
@@ -94,7 +99,7 @@ export function CheckoutPage(): ReactNode {
         <aside className="checkout__sum" aria-label={c('checkout.summary')}>
           <h2>{c('checkout.summary')}</h2>
           <ul>
-            {cart.lines.map((line) => (
+            {lines.map((line) => (
               <li key={line.isbn}>
                 <span className="mini">
                   <Cover isbn={line.isbn} title={line.title} silent />
@@ -109,7 +114,7 @@ export function CheckoutPage(): ReactNode {
           <dl className="sums">
             <div>
               <dt>{c('checkout.books')}</dt>
-              <dd>{cart.total && money(cart.total)}</dd>
+              <dd>{books && money(books)}</dd>
             </div>
             <div>
               <dt>{c('checkout.shippingCost')}</dt>
@@ -139,6 +144,12 @@ function filledIn(form: HTMLFormElement, saved: Schemas['AddressView'][]): Form 
     shipping_method: texts.shipping_method ?? '',
     payment: { token: texts.card === 'other' ? (texts.token ?? '') : (texts.card ?? '') },
   }
+}
+
+/** A line at the price that was told last: the cart's own, or what it rose to. */
+function totalNow(line: ShownLine, rise: Rise | null): Schemas['Money'] {
+  const now = rise?.titles.find((each) => each.isbn === line.isbn)?.unit_price
+  return now ? { ...now, amount: now.amount * line.quantity } : line.total
 }
 
 function daysOf({ days_min, days_max }: Schemas['ShippingMethodView']): string {
