@@ -108,7 +108,10 @@ class Order(Actor):
             IndexModel([("sender", ASCENDING), ("placed_by", ASCENDING)], unique=True),
             IndexModel([("owner", ASCENDING), ("placed_at", DESCENDING), ("_id", DESCENDING)]),
             IndexModel([("placed_at", DESCENDING), ("_id", DESCENDING)]),
-            IndexModel([("due_at", ASCENDING)], partialFilterExpression={"due_at": {"$type": "date"}}),
+            IndexModel(
+                [("due_at", ASCENDING), ("_id", ASCENDING)],
+                partialFilterExpression={"due_at": {"$type": "date"}},
+            ),
         ]
 
     def place(self, at: datetime) -> None:
