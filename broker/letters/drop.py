@@ -6,6 +6,8 @@ from broker.connection import Endpoint
 from broker.letters.letter import Letter
 from broker.letters.reading import HELD_MAX, Held, Reader, reader
 from broker.letters.result import Result
+from broker.letters.run import Bounds, ended_early
+from broker.letters.seen import Seen
 from broker.letters.selection import Selection
 from broker.letters.standing import judge
 from broker.topology import Group
@@ -17,6 +19,10 @@ class ReasonMissing(ValueError):
     """Nobody drops a letter without saying why."""
 
 
+class NothingNamed(ValueError):
+    """Nobody drops everything at once."""
+
+
 async def drop(
     endpoint: Endpoint,
     selection: Selection,
@@ -24,21 +30,32 @@ async def drop(
     by: str,
     why: str,
     dry_run: bool = False,
+    seen: Seen | None = None,
     held_max: int = HELD_MAX,
 ) -> Result:
-    """Drops the letters that are meant, of those that stood there when it began.
+    """Drops the letters that are meant, of those that stood there when it began, or with `seen` of those of that look.
 
     Each is in the audit (majority, journalled) before it leaves the queue. A receipt that says `failed` goes on saying
     so.
-    Raises `ReasonMissing`, `LettersBusy`, `LettersUnavailable`, `UnknownGroup`, `PyMongoError`.
+    Raises `ReasonMissing`, `NothingNamed` where no group, cause, type or id is selected, `UnknownGroup`,
+    `PyMongoError`, and where nothing was done yet `LettersBusy` and `LettersUnavailable`: later they are the result's
+    `stopped`.
     """
     if not why.strip():
         raise ReasonMissing("a letter is dropped for a reason: say which")
+    if not selection.names_something:
+        raise NothingNamed(
+            "select by group, cause, type or id, which ages and times only narrow: nobody drops everything at once"
+        )
+    groups = selection.groups
     result = Result(uuid.uuid4().hex, utc_now(), dry_run)
-    async with reader(endpoint) as reading_on:
-        for group in selection.groups:
-            await reading_on.lock(group)
-            await _drop(reading_on, group, selection, result, by, why, held_max)
+    bounds = Bounds(result, seen, held_max)
+    with ended_early(result):
+        async with reader(endpoint) as reading_on:
+            for group in groups:
+                if result.stopped is None and bounds.may_hold(group):
+                    await reading_on.lock(group)
+                    await _drop(reading_on, group, selection, result, by, why, bounds)
     return result
 
 
@@ -49,20 +66,20 @@ async def _drop(
     result: Result,
     by: str,
     why: str,
-    held_max: int,
+    bounds: Bounds,
 ) -> None:
     """In rounds, like a replay."""
 
     def is_meant(letter: Letter) -> bool:
-        return selection.takes(letter, result.as_of)
+        return selection.takes(letter, bounds.counted_to)
 
     left: int | None = None
     counted: set[str] = set()
     while True:
-        most = held_max if left is None else min(left, held_max)
+        most = bounds.most(group, left)
         async with reading_on.read(group, most=most, wants_body=is_meant) as reading:
-            left = reading.standing if left is None else left
-            meant = [each for each in reading.held if is_meant(each.letter)]
+            left = bounds.first_look(reading) if left is None else left
+            meant = [each for each in reading.held[:left] if is_meant(each.letter)]
             judged = await judge([each.letter for each in meant], result.as_of)
             for each, standing in zip(meant, judged, strict=True):
                 if each.letter.id not in counted:
@@ -79,8 +96,7 @@ async def _drop(
             more = short or left > len(reading.held) - reading.settled
         if not reading.settled or not more:
             break
-    if left > held_max:
-        result.truncated.append(group.name)
+    bounds.last_look(group, left)
 
 
 async def _note(held: Held, by: str, why: str) -> None:

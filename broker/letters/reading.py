@@ -37,7 +37,7 @@ class LettersBusy(Exception):
 
 
 class LettersUnavailable(Exception):
-    """The broker is away: nothing was taken, and what was held is back."""
+    """The broker is away, or went away: what was held and not settled is back."""
 
 
 @dataclass(slots=True)
@@ -65,9 +65,16 @@ class Reading:
         return self.standing > len(self.held)
 
     async def settle(self, held: Held) -> None:
-        """Takes a letter off the queue for good."""
+        """Takes a letter off the queue for good. Raises `LettersUnavailable` where the connection broke."""
         assert self._channel is not None
-        await self._channel.basic_ack(held.tag)
+        try:
+            await self._channel.basic_ack(held.tag)
+        except BROKEN as error:
+            raise LettersUnavailable(f"the connection to the broker broke: {told(error)}") from error
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            raise LettersUnavailable("the connection to the broker broke") from error
         self.settled += 1
 
 
@@ -125,17 +132,16 @@ class Reader:
 
     async def _are_back(self, group: Group, at_least: int) -> None:
         """Waits until the queue shows what was given back, so that the next look misses none of it."""
-        channel = await self._connection.channel(publisher_confirms=False)
         try:
-            underlay = await channel.get_underlay_channel()
+            # Round all of it: a connection that broke just now is waited for until it is back.
             async with asyncio.timeout(BACK_WITHIN_S):
+                channel = await self._connection.channel(publisher_confirms=False)
+                underlay = await channel.get_underlay_channel()
                 while await _ready(underlay, group) < at_least:  # noqa: ASYNC110 - a queue tells nobody
                     await asyncio.sleep(BACK_EVERY_S)
-        except TimeoutError:
-            return  # somebody else took some: there is nothing to wait for
-        finally:
-            if not channel.is_closed:
                 await channel.close()
+        except TimeoutError:
+            return  # somebody else took some, or the broker is away: there is nothing to wait for
 
 
 async def _ready(channel: AbstractChannel, group: Group) -> int:
@@ -185,4 +191,21 @@ async def reader(endpoint: Endpoint) -> AsyncIterator[Reader]:
         finally:
             await connection.close()
     except BROKEN as error:
-        raise LettersUnavailable(f"the broker cannot be asked for its dead letters: {error}") from error
+        raise LettersUnavailable(f"the broker cannot be asked for its dead letters: {told(error)}") from error
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise LettersUnavailable("the connection to the broker broke") from error
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody cancelled this task. aiormq raises the same for what was under way on a broken connection."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def told(error: BaseException) -> str:
+    """A broken connection in words. A time limit that ran out has none of its own."""
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
+    return str(error) or type(error).__name__

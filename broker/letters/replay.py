@@ -5,14 +5,17 @@ A crash between the two leaves letter and copy: it can double, never vanish, and
 
 import asyncio
 import uuid
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from broker.connection import Endpoint
 from broker.delivery import FIRST_FAILED_HEADER
 from broker.letters.letter import Letter
-from broker.letters.reading import HELD_MAX, Held, Reader, Reading, reader
+from broker.letters.reading import HELD_MAX, Held, LettersUnavailable, Reader, Reading, reader
 from broker.letters.result import Result
+from broker.letters.run import Bounds, ended_early
+from broker.letters.seen import Seen
 from broker.letters.selection import Selection
 from broker.letters.standing import Standing, judge
 from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher, Unroutable
@@ -33,24 +36,27 @@ async def replay(
     by: str,
     forced: bool = False,
     dry_run: bool = False,
+    seen: Seen | None = None,
     held_max: int = HELD_MAX,
 ) -> Result:
     """Sends the letters that are meant round again: those that stood there when it began, in their order.
 
-    What fails again in the meantime is not swept along. Letters whose actor has moved on, or that are older than
-    receipts are kept, stay unless `forced`. `by` is who did it, for the audit.
-    Raises `LettersBusy`, `LettersUnavailable`, `UnknownGroup`, and `PyMongoError` where the database does not answer.
+    What fails again in the meantime is not swept along; with `seen`, nothing is that came after that look. Letters
+    whose actor has moved on, or that are older than receipts are kept, stay unless `forced`. `by` is who did it, for
+    the audit, which says how far a run came however it ended.
+    Raises `UnknownGroup`, `PyMongoError` where the database does not answer, and where nothing was done yet
+    `LettersBusy` and `LettersUnavailable`: later they are the result's `stopped`.
     """
+    groups = selection.groups
     result = Result(uuid.uuid4().hex, utc_now(), dry_run)
-    if not dry_run:
-        await _open_audit(result, selection, by, forced=forced)
-    async with reader(endpoint) as reading_on:
-        for group in selection.groups:
-            if result.stopped is None:
-                await reading_on.lock(group)
-                await _Run(reading_on, publisher, selection, result, forced, held_max).work(group)
-    if not dry_run:
-        await _close_audit(result)
+    bounds = Bounds(result, seen, held_max)
+    async with _audited(result, _asked(selection, seen, forced=forced), by):
+        with ended_early(result):
+            async with reader(endpoint) as reading_on:
+                for group in groups:
+                    if result.stopped is None and bounds.may_hold(group):
+                        await reading_on.lock(group)
+                        await _Run(reading_on, publisher, selection, result, forced, bounds).work(group)
     return result
 
 
@@ -64,38 +70,38 @@ class _Run:
         selection: Selection,
         result: Result,
         forced: bool,
-        held_max: int,
+        bounds: Bounds,
     ) -> None:
         self._reader = reading_on
         self._publisher = publisher
         self._selection = selection
         self._result = result
         self._forced = forced
-        self._held_max = held_max
+        self._bounds = bounds
         self._before: dict[str, str] = {}  # by actor: the message that went last
         self._counted: set[str] = set()
         self._stays: set[str] = set()
+        self._broke: LettersUnavailable | None = None
 
     async def work(self, group: Group) -> None:
         """All rounds. Only as many letters are read as stood there at the first look, whatever arrives behind them."""
         left: int | None = None
         while True:
-            most = self._held_max if left is None else min(left, self._held_max)
+            most = self._bounds.most(group, left)
             stayed = len(self._stays)
             async with self._reader.read(group, most=most, wants_body=self._wants_body) as reading:
-                left = reading.standing if left is None else left
-                short = await self._round(reading)
+                left = self._bounds.first_look(reading) if left is None else left
+                short = await self._round(reading, left)
                 left -= reading.settled
                 more = short or (left > len(reading.held) - reading.settled)
             progress = reading.settled or (short and len(self._stays) > stayed)
             if not progress or not more or self._result.stopped is not None:
                 break
-        if left > self._held_max:
-            self._result.truncated.append(group.name)
+        self._bounds.last_look(group, left)
 
-    async def _round(self, reading: Reading) -> bool:
-        """Replays what can be; returns whether letters are left whose bodies did not fit."""
-        meant = [each for each in reading.held if self._is_meant(each.letter)]
+    async def _round(self, reading: Reading, left: int) -> bool:
+        """Replays what can be of the first `left`; returns whether letters are left whose bodies did not fit."""
+        meant = [each for each in reading.held[:left] if self._is_meant(each.letter)]
         judged = await judge([each.letter for each in meant], self._result.as_of)
         chosen: list[Held] = []
         short = False
@@ -104,7 +110,9 @@ class _Run:
                 self._counted.add(each.letter.id)
                 self._result.count(standing)
             if self._must_stay(each.letter, standing):
-                self._stays.add(each.letter.id)
+                if each.letter.id not in self._stays:
+                    self._stays.add(each.letter.id)
+                    self._result.leaves(standing)
                 continue
             if self._result.dry_run:
                 self._result.did(each.letter)
@@ -128,7 +136,7 @@ class _Run:
 
     def _is_meant(self, letter: Letter) -> bool:
         """Whether it is selected, and did not come back from this very run."""
-        return letter.replay != self._result.run and self._selection.takes(letter, self._result.as_of)
+        return letter.replay != self._result.run and self._selection.takes(letter, self._bounds.counted_to)
 
     async def _publish(self, reading: Reading, chosen: Sequence[Held]) -> None:
         """Actors side by side, each one's letters one after the other: they keep their order."""
@@ -147,6 +155,8 @@ class _Run:
         async with asyncio.TaskGroup() as tasks:
             for lane in lanes.values():
                 tasks.create_task(send(lane))
+        if self._broke is not None:
+            raise self._broke
 
     async def _send(self, reading: Reading, held: Held) -> None:
         """Publishes one letter's message to its group alone, confirmed, and then takes the letter off the queue."""
@@ -170,7 +180,11 @@ class _Run:
         except (BrokerUnavailable, OutcomeUnknown, Unroutable) as error:
             self._result.stopped = str(error)
             return
-        await reading.settle(held)
+        try:
+            await reading.settle(held)
+        except LettersUnavailable as error:  # said once for all lanes, and not as a group of errors
+            self._broke, self._result.stopped = error, str(error)
+            return
         self._before[letter.key or letter.id] = letter.message_id
         self._result.did(letter)
 
@@ -186,26 +200,38 @@ class _Run:
         )
 
 
-async def _open_audit(result: Result, selection: Selection, by: str, *, forced: bool) -> None:
-    entry = AuditEntry.get_pymongo_collection()
-    asked = {"forced": forced, **described(selection)}
-    await entry.insert_one(
-        {"_id": result.run, "deed": Deed.REPLAYED.value, "by": by, "at": result.as_of, "selection": asked}
-    )
+@asynccontextmanager
+async def _audited(result: Result, asked: dict[str, Any], by: str) -> AsyncIterator[None]:
+    """An entry that is there before anything is done, and says at the end, whatever it is, how far it came."""
+    if result.dry_run:
+        yield
+        return
+    entry = {"_id": result.run, "deed": Deed.REPLAYED.value, "by": by, "at": result.as_of, "selection": asked}
+    await AuditEntry.get_pymongo_collection().insert_one(entry)
+    try:
+        yield
+    except BaseException as error:
+        await _close_audit(result, str(error) or type(error).__name__)
+        raise
+    await _close_audit(result, result.stopped or "")
 
 
-async def _close_audit(result: Result) -> None:
+async def _close_audit(result: Result, why: str) -> None:
     counts = {"matched": result.matched, "replayed": result.done, **result.standings}
     await AuditEntry.get_pymongo_collection().update_one(
-        {"_id": result.run}, {"$set": {"counts": counts, "why": result.stopped or ""}}
+        {"_id": result.run}, {"$set": {"counts": counts, "why": why}}
     )
 
 
-def described(selection: Selection) -> dict[str, str | float | datetime]:
+def _asked(selection: Selection, seen: Seen | None, *, forced: bool) -> dict[str, Any]:
     """What was selected, for the audit."""
     ages = {"older_than_s": selection.older_than, "newer_than_s": selection.newer_than}
     plain = {name: getattr(selection, name) for name in ("group", "cause", "type", "id", "before")}
-    return {
+    asked: dict[str, Any] = {
+        "forced": forced,
         **{name: value for name, value in plain.items() if value is not None},
         **{name: age.total_seconds() for name, age in ages.items() if age is not None},
     }
+    if seen is not None:
+        asked |= {"seen_at": seen.as_of, "seen": {name: mark.count for name, mark in seen.marks.items()}}
+    return asked

@@ -1,6 +1,6 @@
 """Which letters are meant: by group, by cause, by age, by id."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.letters.letter import Letter
@@ -16,8 +16,8 @@ class Selection:
     """What a letter must fulfil; None asks nothing. All of it together.
 
     `id` is a letter's or a message's; `cause` is a cause's id or a reason ("handler raised"); ages are counted from the
-    last failure to `as_of`; `before` is the cut-off: a letter that failed later was not there when somebody looked.
-    A letter that does not say when it failed is as old as can be.
+    last failure to `as_of`; `before` is the cut-off: of letters that failed later. A letter that does not say when it
+    failed is as old as can be, but not before any time, because it may have come just now.
     """
 
     group: str | None = None
@@ -38,9 +38,9 @@ class Selection:
         return (BY_NAME[self.group],)
 
     @property
-    def selects_all(self) -> bool:
-        """Whether it asks nothing of a letter but that it was there."""
-        return replace(self, before=None) == Selection()
+    def names_something(self) -> bool:
+        """Whether it says which letters, by group, cause, type or id. Times alone do not: `older_than` 0 is all."""
+        return any(name is not None for name in (self.group, self.cause, self.type, self.id))
 
     def takes(self, letter: Letter, as_of: datetime) -> bool:
         """Whether a letter is meant."""
@@ -57,7 +57,7 @@ class Selection:
     def _in_time(self, letter: Letter, as_of: datetime) -> bool:
         failed = letter.last_failed_at
         if failed is None:
-            return self.newer_than is None
+            return self.newer_than is None and self.before is None
         if self.before is not None and failed > self.before:
             return False
         if self.older_than is not None and as_of - failed < self.older_than:

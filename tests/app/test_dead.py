@@ -123,9 +123,12 @@ async def test_a_replay_reaches_the_worker(
 async def test_a_drop_needs_a_selection_and_a_reason(
     client: AsyncClient, publisher: Publisher, database: Database
 ) -> None:
-    """Neither everything at once nor for nothing; what went stands in the audit."""
+    """Neither everything at once, by whatever age, nor for nothing; what went stands in the audit."""
     await put(publisher, "m1")
-    problem(await client.post(f"{URL}/drop", json={"reason": "x"}, headers=STAFF), 422, "invalid_input")
+    for times in ({}, {"older_than_s": 0}, {"newer_than_s": 999}, {"before": "2099-01-01T00:00:00Z"}):
+        response = await client.post(f"{URL}/drop", json={"reason": "x", **times}, headers=STAFF)
+        problem(response, 422, "invalid_input")
+        assert "nobody drops everything at once" in response.json()["detail"]
     for reason in ({}, {"reason": ""}, {"reason": "  "}):
         response = await client.post(f"{URL}/drop", json={"id": "m1", **reason}, headers=STAFF)
         problem(response, 422, "invalid_input")
@@ -142,13 +145,62 @@ async def test_a_drop_needs_a_selection_and_a_reason(
     assert (await client.get(URL, headers=STAFF)).json()["matched"] == 0
 
 
-async def test_what_cannot_be_asked_is_said(client: AsyncClient) -> None:
-    """An unknown group, an unknown field, a time without a zone."""
+async def test_what_cannot_be_asked_is_said(client: AsyncClient, publisher: Publisher) -> None:
+    """An unknown group, an unknown field or name, a time without a zone."""
+    await put(publisher, "m1")
+    unknown = await client.get(URL, params={"grup": "carts", "limit": 1}, headers=STAFF)
+    problem(unknown, 422, "invalid_input")
+    assert [each["field"] for each in unknown.json()["errors"]] == ["grup"]
     problem(await client.get(URL, params={"group": "nobody"}, headers=STAFF), 422, "invalid_input")
     problem(await client.post(f"{URL}/replay", json={"grup": "carts"}, headers=STAFF), 422, "invalid_input")
     problem(
         await client.get(URL, params={"before": "2026-11-02T12:00:00"}, headers=STAFF), 422, "invalid_input"
     )
+
+
+async def test_a_run_does_what_its_dry_run_saw(
+    client: AsyncClient, publisher: Publisher, worker: ScriptedWorker
+) -> None:
+    """`seen`, sent back as it came, leaves what arrived later, whatever time it tells; what is no `seen` is refused."""
+    await put(publisher, "m1", minutes_ago=1)
+    dry = (await client.post(f"{URL}/replay", json={"dry_run": True}, headers=STAFF)).json()
+    assert {name: each["count"] for name, each in dry["seen"]["groups"].items()} == {"carts": 1}
+    await put(publisher, "m2", minutes_ago=60)
+    body = {"seen": dry["seen"], "before": "2099-01-01T00:00:00Z", "older_than_s": 0}
+    dropped = {**body, "group": "carts", "type": "AddItem", "reason": "x", "dry_run": True}
+    assert (await client.post(f"{URL}/drop", json=dropped, headers=STAFF)).json()["done"] == 1
+    done = (await client.post(f"{URL}/replay", json=body, headers=STAFF)).json()
+    assert ([letter["message_id"] for letter in done["letters"]], done["seen"]) == (["m1"], None)
+    await until(lambda: len(worker.received) == 1)
+    assert (await client.get(URL, headers=STAFF)).json()["matched"] == 1
+    again = (await client.post(f"{URL}/replay", json=body, headers=STAFF)).json()
+    assert again["done"] == 0
+    assert "look again" in again["stopped"]
+    wrong = await client.post(f"{URL}/replay", json={"seen": {"groups": {}}}, headers=STAFF)
+    problem(wrong, 422, "invalid_input")
+
+
+async def test_a_connection_that_breaks_during_a_replay_is_told(
+    edge: Edge, broker: EmbeddedServer, publisher: Publisher, database: Database, monkeypatch: Any
+) -> None:
+    """503 `broker_unavailable` where nothing was done yet, and the audit says why; the letter stays."""
+    await put(publisher, "m1")
+    publish = publisher.publish_body
+
+    async def and_break(*args: Any, **options: Any) -> None:
+        await publish(*args, **options)
+        for transport in tuple(broker.transports):
+            if transport.name == "quire dead letters":
+                await transport.drop("going down")
+
+    monkeypatch.setattr(publisher, "publish_body", and_break)
+    async with serving(edge) as client:
+        broken = await client.post(f"{URL}/replay", json={"group": "carts"}, headers=STAFF)
+        problem(broken, 503, "broker_unavailable")
+        assert "broke" in broken.json()["detail"]
+        [entry] = [raw async for raw in database.audit.find()]
+        assert (entry["why"], entry["counts"]["replayed"]) == (broken.json()["detail"], 0)
+        assert (await client.get(URL, headers=STAFF)).json()["matched"] == 1
 
 
 async def test_busy_and_away_are_told_apart(

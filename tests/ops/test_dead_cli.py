@@ -30,6 +30,7 @@ from documents.carts import Cart
 from documents.terms import Terms
 from handlers.carts import CARTS
 from ops.cli import app
+from ops.cli.dead.telling import tell
 from ops.database import prepare
 from ops.instance import Instance, announced
 from ops.serving import Server
@@ -49,10 +50,14 @@ class Stand:
     publisher: Publisher
     mended: bool = False
 
-    async def quire(self, *words: str, answer: str | None = None, code: int = 0) -> Result:
+    async def quire(
+        self, *words: str, answer: str | None = None, code: int = 0, columns: int = 200
+    ) -> Result:
         """Runs one command beside the servers."""
         args = ["dead", *words, "--data", str(self.folder)]
-        result = await asyncio.to_thread(CliRunner().invoke, app, args, input=answer, env={"COLUMNS": "200"})
+        result = await asyncio.to_thread(
+            CliRunner().invoke, app, args, input=answer, env={"COLUMNS": str(columns)}
+        )
         assert result.exit_code == code, result.output
         return result
 
@@ -168,7 +173,46 @@ async def test_from_the_list_to_the_effect(stand: Stand) -> None:
     await stand.outcome("m1", "succeeded")
     await stand.outcome("m2", "succeeded")
     assert await stand.quantity() == 4
-    assert (await stand.json("replay", "--yes"))["matched"] == 0
+    nothing = await stand.json("replay", "--yes")
+    assert (nothing["matched"], nothing["dry_run"]) == (0, False)
+    assert "0 letters meant, 0 replayed." in (await stand.quire("replay", "--yes")).stdout
+
+
+async def test_what_fails_while_the_question_stands_is_left(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a cut-off far ahead nor an age that is reached meanwhile takes more than was asked about."""
+    await stand.fail("m1")
+    loop = asyncio.get_running_loop()
+
+    def asked_while(name: str) -> None:
+        def confirm(question: str, **_options: Any) -> bool:
+            assert "1 letter?" in question
+            asyncio.run_coroutine_threadsafe(stand.fail(name), loop).result()
+            return True
+
+        monkeypatch.setattr("ops.cli.dead.typer.confirm", confirm)
+
+    asked_while("m2")
+    far = await stand.quire("drop", "--group", "carts", "--before", "2099-01-01", "--reason", "a test")
+    assert "1 letter meant, 1 dropped." in far.stdout
+    asked_while("m3")
+    stand.mended = False
+    aged = await stand.quire("replay", "--older-than", "0s")
+    assert "1 letter meant, 1 replayed." in aged.stdout
+
+
+async def test_ids_are_whole_on_a_narrow_screen(stand: Stand) -> None:
+    """At 80 columns what is listed can be given to show and drop, and to --cause."""
+    await stand.fail("m" * 36)
+    listed = await stand.json("ls", "--letters")
+    letter, cause = listed["letters"][0]["id"], listed["causes"][0]["id"]
+    dry = (await stand.quire("replay", "--dry-run", columns=80)).stdout
+    assert letter in dry
+    assert dry.count("m") >= 36
+    table = (await stand.quire("ls", "--letters", columns=80)).stdout
+    assert letter in table
+    assert cause in table
 
 
 async def test_what_stays_is_explained(stand: Stand) -> None:
@@ -184,12 +228,25 @@ async def test_what_stays_is_explained(stand: Stand) -> None:
     assert await stand.quantity() == 7
 
 
+def test_what_stays_and_what_was_settled_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """By force superseded ones go, so only what was cut is said to stay; settled is not always processed."""
+    done = {"matched": 4, "done": 3, "dry_run": False, "truncated": [], "letters": []}
+    standings = {"superseded": 2, "cut": 1, "settled": 1}
+    tell("replay", {**done, "standings": standings, "stays": {"cut": 1}})
+    said = capsys.readouterr().out
+    assert "4 letters meant, 3 replayed." in said
+    assert "superseded" not in said
+    assert "1 cut: " in said
+    assert "or failed anew" in said
+
+
 async def test_drop_asks_for_a_reason_and_keeps_it(stand: Stand) -> None:
     """Without --reason it is a usage error; with one the letter goes and the audit has both."""
     await stand.fail("m1", "m2")
     await stand.quire("drop", "m1", code=2)
-    everything = await stand.quire("drop", "--reason", "all", "--yes", code=1)
-    assert "nobody drops everything" in everything.output
+    for ages in ((), ("--older-than", "0s"), ("--newer-than", "9d"), ("--before", "2099-01-01")):
+        everything = await stand.quire("drop", *ages, "--reason", "all", "--yes", code=1)
+        assert "nobody drops everything" in everything.output
     assert "1 dropped." in (await stand.quire("drop", "m1", "--reason", "a test", "--yes")).stdout
     entry = await stand.database.audit.find_one({"deed": "dropped"})
     assert entry is not None
@@ -202,6 +259,9 @@ async def test_drop_asks_for_a_reason_and_keeps_it(stand: Stand) -> None:
 async def test_mistakes_are_told_in_a_sentence(stand: Stand, tmp_path: Path) -> None:
     """No such letter, no such group, no age, no instance, nobody at that address."""
     assert "There is no dead letter nobody" in (await stand.quire("show", "nobody", code=1)).output
+    for none in ("", " ", ".."):
+        assert "is no id" in (await stand.quire("show", none, code=2)).output
+        assert "is no id" in (await stand.quire("replay", none, code=2)).output
     assert "no group is called" in (await stand.quire("ls", "--group", "nobody", code=1)).output
     assert "is no age" in (await stand.quire("ls", "--older-than", "soon", code=2)).output
     assert "is no time" in (await stand.quire("ls", "--before", "soon", code=2)).output

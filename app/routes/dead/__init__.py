@@ -29,7 +29,7 @@ from app.routes.dead.shapes import (
 from app.security.guards import require_staff
 from app.security.principal import somebody
 from broker import letters
-from broker.letters import LettersBusy, LettersUnavailable, UnknownGroup
+from broker.letters import LettersBusy, LettersUnavailable, NothingNamed, UnknownGroup
 from broker.topology import BY_NAME
 
 CODES["dead_letters_busy"] = Code(503, "Somebody else reads these dead letters just now")
@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 LISTED_MAX = 1_000
 NO_STORE = {"Cache-Control": "no-store"}
+NAMES_MAX = 10  # unknown names of a query that are told
+ASKED = frozenset(Select.__struct_fields__) - {"id"} | {"limit"}
 CAUSE = tuple(name for name in CauseView.__struct_fields__ if name != "console")
 
 Text = Annotated[str | None, QueryParameter(min_length=1, max_length=NAME_MAX)]
@@ -73,6 +75,9 @@ class DeadLetters(Controller):
         limit: Limit = 0,
     ) -> Response[DeadView]:
         """The commonest cause first, and the first `limit` letters in the order of their queues."""
+        # A name that nobody knows is an error, as in a body: without its selector everything would be shown.
+        if unknown := sorted(set(request.query_params) - ASKED):
+            raise invalid(**{name[:NAME_MAX]: "is not known here" for name in unknown[:NAMES_MAX]})
         if before is not None and before.tzinfo is None:
             raise invalid(before="needs a zone, such as Z")
         asked = Select(
@@ -132,8 +137,8 @@ class DeadLetters(Controller):
     async def replay(self, request: AnyRequest, data: JSONBody[ReplayInput]) -> DoneView:
         """Only letters that stood there when it began. What became of the messages, their operations say.
 
-        A replay of what was processed already changes nothing. `before`, set to the `as_of` of a dry run, replays what
-        was seen then and nothing newer.
+        A replay of what was processed already changes nothing. With `seen` as a dry run gave it, only what was looked
+        at then goes, and nothing that arrived later.
         """
         edge = edge_of(request)
         return done_view(
@@ -145,6 +150,7 @@ class DeadLetters(Controller):
                     by=somebody(request).sender.id,
                     forced=data.force,
                     dry_run=data.dry_run,
+                    seen=data.looked,
                 )
             )
         )
@@ -157,9 +163,7 @@ class DeadLetters(Controller):
         responses=problems(400, 401, 403, 422, 503),
     )
     async def drop(self, request: AnyRequest, data: JSONBody[DropInput]) -> DoneView:
-        """Each goes into the audit, whole, before it leaves its queue."""
-        if data.selection.selects_all:
-            raise invalid(body="select by group, cause, type, id or age: nobody drops everything at once")
+        """Each goes into the audit, whole, before it leaves its queue. `seen` of a dry run bounds it, as a replay."""
         edge = edge_of(request)
         return done_view(
             await _told(
@@ -169,6 +173,7 @@ class DeadLetters(Controller):
                     by=somebody(request).sender.id,
                     why=data.reason,
                     dry_run=data.dry_run,
+                    seen=data.looked,
                 )
             )
         )
@@ -184,6 +189,8 @@ async def _told(work: Awaitable[T]) -> T:
         return await work
     except UnknownGroup as error:
         raise invalid(group=str(error)) from error
+    except NothingNamed as error:
+        raise invalid(body=str(error)) from error
     except LettersBusy as error:
         raise Problem(503, "dead_letters_busy", str(error), {"Retry-After": "2"}) from error
     except LettersUnavailable as error:

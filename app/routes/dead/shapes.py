@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from app.routes.inputs import Input
-from broker.letters import Letter, Result, Selection
+from broker.letters import HELD_MAX, Letter, Mark, Result, Seen, Selection
 
 NAME_MAX = 255
 SECONDS_MAX = 10 * 365 * 86_400
@@ -20,7 +20,7 @@ class Select(Input, frozen=True, kw_only=True):
     """Which letters: all of it together; nothing said means all.
 
     `id` is a letter's or a message's, `cause` a cause's id or a reason, ages are seconds since the last failure,
-    `before` is the cut-off.
+    `before` is the cut-off: of what failed later, and of what does not say when it failed.
     """
 
     group: Name | None = None
@@ -45,18 +45,48 @@ class Select(Input, frozen=True, kw_only=True):
         )
 
 
-class ReplayInput(Select, frozen=True, kw_only=True):
-    """Send letters round again; `force` those too whose actor has moved on, or that are too old."""
+class SeenInGroup(Input, frozen=True, kw_only=True):
+    """How far a dry run looked into one queue: so many letters, and the id of the last."""
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=HELD_MAX)]
+    last: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class SeenView(Input, frozen=True, kw_only=True):
+    """What a dry run looked at, to be sent back as it is; groups without letters are not in it."""
+
+    as_of: Time
+    groups: dict[str, SeenInGroup]
+
+
+class Doing(Select, frozen=True, kw_only=True):
+    """Something to be done to letters. With `seen` of a dry run to nothing that arrived after it, whatever its times.
+
+    Ages are counted to the dry run then. If the last letter of it is gone, nothing is done and `stopped` says so.
+    """
 
     dry_run: bool = False
+    seen: SeenView | None = None
+
+    @property
+    def looked(self) -> Seen | None:
+        """What was seen, as the broker's side takes it."""
+        if self.seen is None:
+            return None
+        marks = {name: Mark(each.count, each.last) for name, each in self.seen.groups.items()}
+        return Seen(self.seen.as_of, marks)
+
+
+class ReplayInput(Doing, frozen=True, kw_only=True):
+    """Send letters round again; `force` those too whose actor has moved on, or that are too old."""
+
     force: bool = False
 
 
-class DropInput(Select, frozen=True, kw_only=True):
-    """Drop letters for good; `reason` is kept with each of them. At least one selector is needed."""
+class DropInput(Doing, frozen=True, kw_only=True):
+    """Drop letters for good; `reason` is kept with each. Group, cause, type or id is needed; times only narrow them."""
 
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"\S")]
-    dry_run: bool = False
 
 
 class LetterView(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +167,8 @@ class LettersView(msgspec.Struct, frozen=True, kw_only=True):
 class DoneView(msgspec.Struct, frozen=True, kw_only=True):
     """What was done, or with `dry_run` would be: `done` of `matched` letters, the others stay where they are.
 
-    `standings` counts how they stand; `stopped` says why it ended before its end; `letters` names the first ones.
+    `standings` counts how they stand, `stays` those that a replay leaves; `stopped` says why it ended before its end;
+    `letters` names the first ones; `seen` is what a dry run looked at, for the run that follows it.
     """
 
     run: str
@@ -146,9 +177,11 @@ class DoneView(msgspec.Struct, frozen=True, kw_only=True):
     matched: int
     done: int
     standings: dict[str, int]
+    stays: dict[str, int]
     stopped: str | None
     truncated: list[str]
     letters: list[LetterView]
+    seen: SeenView | None
 
 
 def letter_view(letter: Letter) -> LetterView:
@@ -185,6 +218,7 @@ def body_view(body: bytes) -> Any:
 
 def done_view(result: Result) -> DoneView:
     """What a run did."""
+    groups = {name: SeenInGroup(count=mark.count, last=mark.last) for name, mark in result.marks.items()}
     return DoneView(
         run=result.run,
         as_of=result.as_of,
@@ -192,7 +226,9 @@ def done_view(result: Result) -> DoneView:
         matched=result.matched,
         done=result.done,
         standings=result.standings,
+        stays=result.stays,
         stopped=result.stopped,
         truncated=result.truncated,
         letters=[letter_view(each) for each in result.named],
+        seen=SeenView(as_of=result.as_of, groups=groups) if result.dry_run else None,
     )

@@ -11,11 +11,11 @@ from urllib.parse import quote
 import httpx
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from ops.cli.common import DEFAULT_DATA, Data, Url, console, errors, explained
 from ops.cli.dead.asking import ask, client_of
-from ops.cli.dead.meant import Before, CauseOption, Group, Newer, Older, One, Type, selection
+from ops.cli.dead.meant import Before, CauseOption, Group, Newer, Older, One, Type, id_of, selection
 from ops.cli.dead.telling import ago, counted, letters_table, tell
 from ops.cli.shop import Token
 
@@ -57,7 +57,8 @@ def ls(
             "No dead letters." if not any(found["groups"].values()) else "None of the dead letters is meant."
         )
         return
-    table = Table("cause", "count", "group", "message", "reason", "error", "oldest", "newest")
+    others = ("count", "group", "message", "reason", "error", "oldest", "newest")
+    table = Table(Column("cause", no_wrap=True, min_width=8), *others)
     for each in found["causes"]:
         names = (each["id"], str(each["count"]), each["group"], each["type"], each["reason"], each["error"])
         table.add_row(*(escape(name) for name in names), ago(each["oldest"]), ago(each["newest"]))
@@ -77,7 +78,7 @@ def show(
 ) -> None:
     """A letter in full: what happened to it, its headers, its message."""
     with client_of(data, url, token) as client:
-        items = ask(client, "GET", f"{PATH}/{quote(name, safe='')}")["items"]
+        items = ask(client, "GET", f"{PATH}/{quote(id_of(name), safe='')}")["items"]
     if as_json:
         print(json.dumps(items, indent=2))
         return
@@ -152,15 +153,18 @@ def drop(
 def _run(
     client: httpx.Client, deed: str, body: Mapping[str, Any], *, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
-    """Looks first, asks, and then does it to what was seen and nothing newer."""
+    """Looks first, asks, and then does it to what was seen and to nothing that arrived after it."""
     done = ask(client, "POST", f"{PATH}/{deed}", json={**body, "dry_run": True})
     if not dry_run and done["done"]:
         if not yes:
             if not as_json:
                 tell(deed, done)
             typer.confirm(f"{deed.capitalize()} {counted(done['done'])}?", abort=True, err=True)
-        cut_off = {"before": body.get("before") or done["as_of"]}
-        done = ask(client, "POST", f"{PATH}/{deed}", json={**body, **cut_off})
+        more = done["truncated"]  # behind what was seen, so that the run itself does not see them
+        done = ask(client, "POST", f"{PATH}/{deed}", json={**body, "seen": done["seen"]})
+        done["truncated"] = more
+    elif not dry_run:
+        done = {**done, "dry_run": False, "seen": None}  # there was nothing to do, and that is done
     if as_json:
         print(json.dumps(done, indent=2))
     else:

@@ -36,17 +36,24 @@ def selection(
     before: str | None,
     name: str | None = None,
 ) -> dict[str, Any]:
-    """What was asked for, as the edge takes it."""
+    """What was asked for, as the edge takes it; an id that was given is one."""
     asked = {
         "group": group,
         "cause": cause,
         "type": type_,
-        "id": name,
+        "id": id_of(name) if name is not None else None,
         "older_than_s": _seconds("--older-than", older),
         "newer_than_s": _seconds("--newer-than", newer),
         "before": _time(before),
     }
     return {field: value for field, value in asked.items() if value is not None}
+
+
+def id_of(text: str) -> str:
+    """An id. Nothing at all is none, nor are dots: a path would not lead to a letter."""
+    if not text.strip(" ."):
+        raise typer.BadParameter(f"{text!r} is no id: `quire dead ls --letters` has them", param_hint="ID")
+    return text
 
 
 def _seconds(option: str, text: str | None) -> float | None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from ops.cli.common import console
 from ops.cli.dead.meant import UNITS_S
@@ -15,7 +15,7 @@ STAYS = {
     "expired": "older than receipts are kept, so nobody can tell whether they were processed: only with --force",
     "cut": "the letter could not keep its whole body: it can only be dropped",
 }
-SETTLED = "processed already: the letter goes, and nothing else happens"
+SETTLED = "their receipts tell of something later (processed, or failed anew): the letters go, and nothing else happens"
 
 
 def tell(deed: str, done: Mapping[str, Any]) -> None:
@@ -24,11 +24,10 @@ def tell(deed: str, done: Mapping[str, Any]) -> None:
     verb = f"would be {past}" if done["dry_run"] else past
     console.print(f"{counted(done['matched'])} meant, {done['done']} {verb}.", highlight=False)
     if deed == "replay":
-        for standing, count in done["standings"].items():
-            if standing in STAYS and done["done"] < done["matched"]:
-                console.print(f"  {count} {standing}: {STAYS[standing]}", highlight=False, soft_wrap=True)
-            elif standing == "settled":
-                console.print(f"  {count} {standing}: {SETTLED}", highlight=False, soft_wrap=True)
+        for standing, count in done["stays"].items():
+            console.print(f"  {count} {standing}: {STAYS[standing]}", highlight=False, soft_wrap=True)
+        if settled := done["standings"].get("settled"):
+            console.print(f"  {settled} settled: {SETTLED}", highlight=False, soft_wrap=True)
     for name in done["truncated"]:
         console.print(f"  {name} has more letters than one run reads: run it again.")
     if done["dry_run"] and done["letters"]:
@@ -41,8 +40,11 @@ def counted(count: int) -> str:
 
 
 def letters_table(letters: list[dict[str, Any]]) -> Table:
-    """The letters one by one."""
-    table = Table("letter", "failed", "group", "message", "id", "actor", "error")
+    """The letters one by one. Their ids are whole at any width: they are given to other commands."""
+    table = Table(
+        Column("letter", no_wrap=True, min_width=16),
+        *(Column(name, overflow="fold") for name in ("failed", "group", "message", "id", "actor", "error")),
+    )
     for each in letters:
         names = (
             each["group"],

@@ -855,7 +855,11 @@ export interface components {
             letters: components["schemas"]["LetterView"][];
             matched: number;
             run: string;
+            seen: components["schemas"]["SeenView"] | null;
             standings: {
+                [key: string]: number;
+            };
+            stays: {
                 [key: string]: number;
             };
             stopped: string | null;
@@ -872,6 +876,7 @@ export interface components {
             newer_than_s?: number | null;
             older_than_s?: number | null;
             reason: string;
+            seen?: components["schemas"]["SeenView"] | null;
             type?: string | null;
         };
         /** FacetValue */
@@ -1165,6 +1170,7 @@ export interface components {
             id?: string | null;
             newer_than_s?: number | null;
             older_than_s?: number | null;
+            seen?: components["schemas"]["SeenView"] | null;
             type?: string | null;
         };
         /** RowProblem */
@@ -1172,6 +1178,19 @@ export interface components {
             code: string;
             detail: string;
             isbn: string;
+        };
+        /** SeenInGroup */
+        SeenInGroup: {
+            count: number;
+            last: string;
+        };
+        /** SeenView */
+        SeenView: {
+            /** Format: date-time */
+            as_of: string;
+            groups: {
+                [key: string]: components["schemas"]["SeenInGroup"];
+            };
         };
         /** ShipmentChangeView */
         ShipmentChangeView: {
