@@ -61,6 +61,7 @@ def supersede(receipt: ReceiptRow, failed: ReceiptRow, replay: Replay) -> None:
     receipt["replay"] = replay.id
     receipt["supersedes"] = failed["at"]
     receipt["failed_rev"] = failed.get("rev")
+    receipt["failures"] = list(replay.history)
 
 
 def key_of(delivery: Delivery) -> str:

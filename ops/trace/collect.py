@@ -31,6 +31,7 @@ async def trace(database: Database, order_id: str, broker: BrokerAddress | None 
     await _read_documents(database, found)
     await _read_receipts(database, found)
     await _read_broker(database, broker, found)
+    await _read_audit(database, found)
     return weave(found)
 
 
@@ -106,6 +107,14 @@ async def _read_broker(database: Database, address: BrokerAddress | None, found:
             found.remarks.append(
                 "messages wait in queues of RabbitMQ, whose content nobody may look at: some may be its own"
             )
+
+
+async def _read_audit(database: Database, found: Found) -> None:
+    """What people did to dead letters of its messages: drops by message, replays by the runs that are named."""
+    messages = {row["message_id"] for row in found.receipts} | {each.message_id for each in found.letters}
+    runs = {row.get("replay") for row in found.receipts} | {each.replay for each in found.letters}
+    wanted = {"$or": [{"message_id": {"$in": list(messages)}}, {"_id": {"$in": list(runs - {None})}}]}
+    found.audit = await database["audit"].find(wanted, {"body": 0}).to_list()
 
 
 def _envelope_of(body: bytes) -> Envelope | None:

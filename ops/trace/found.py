@@ -24,6 +24,7 @@ class Found:
     outbox: list[Row] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     waiting: list[tuple[str, Envelope]] = field(default_factory=list)
+    audit: list[Row] = field(default_factory=list)  # without the letters' bodies
     remarks: list[str] = field(default_factory=list)
 
     @property

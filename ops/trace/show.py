@@ -1,12 +1,14 @@
 """A trace as people read it: a tree in the order of time, times relative to the first step."""
 
+from typing import Any
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ops.trace.steps import Kind, Step, Trace
 
-STYLES = {"failed": "red", "rejected": "yellow", "pending": "yellow"}
+STYLES = {"failed": "red", "dropped": "red", "rejected": "yellow", "pending": "yellow", "replayed": "yellow"}
 MARKS = {
     Kind.MESSAGE: "✉",
     Kind.RECEIPT: "✓",
@@ -17,6 +19,8 @@ MARKS = {
     Kind.OUTBOX: "…",
     Kind.WAITING: "…",
     Kind.DEAD: "✗",
+    Kind.FAILURE: "✗",
+    Kind.DEED: "✎",
 }
 ID_SHOWN = 12  # characters of a message's id; --json has all of it
 
@@ -53,11 +57,36 @@ def _told(step: Step) -> str:
     if step.kind is Kind.MESSAGE:
         return f"{detail['id'][:ID_SHOWN]} from {detail['sender'] or 'unknown'}"
     if step.kind is Kind.RECEIPT:
-        attempts = "1 attempt" if detail["attempts"] == 1 else f"{detail['attempts']} attempts"
-        problem = detail.get("problem") or {}
-        return ", ".join(part for part in (attempts, str(problem.get("code") or "")) if part)
+        return _told_of_receipt(detail)
     if step.kind is Kind.DEAD:
-        return f"{detail['attempts']} attempts in {detail['origin']}: {detail['error']}"
+        return f"{_attempts(detail['attempts'])} in {detail['origin']}: {detail['error']}"
     if step.kind is Kind.STOCK:
         return f"on hand {detail['on_hand']:+}, reserved {detail['reserved']:+}"
+    if step.kind is Kind.FAILURE:
+        return str(detail["failure"])
+    if step.kind is Kind.DEED:
+        return _told_of_deed(detail)
     return ", ".join(f"{name} {value}" for name, value in detail.items() if value not in (None, ""))
+
+
+def _told_of_receipt(detail: dict[str, Any]) -> str:
+    problem = detail.get("problem") or {}
+    parts = [_attempts(detail["attempts"]), problem.get("code"), problem.get("reason")]
+    if detail.get("supersedes") is not None:
+        parts.append(f"took the place of the failure at {detail['supersedes']:%F %T}Z")
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _told_of_deed(detail: dict[str, Any]) -> str:
+    """Who and why; of a letter that was dropped also what it told."""
+    who = f"by {detail['by'] or 'somebody whom the audit does not name'}"
+    why = f": {detail['why']}" if detail["why"] else ""
+    if "run" in detail:
+        forced = ", forced" if detail["selection"].get("forced") else ""
+        return f"{who}{why}, run {detail['run'][:ID_SHOWN]}{forced}"
+    failed = f"{detail['reason']} after {_attempts(detail['attempts'])} in {detail['origin']}"
+    return f"{who}{why}; {failed}: {detail['error']}"
+
+
+def _attempts(number: int) -> str:
+    return "1 attempt" if number == 1 else f"{number} attempts"

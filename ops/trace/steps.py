@@ -19,6 +19,8 @@ class Kind(StrEnum):
     OUTBOX = "outbox"  # is still to be sent
     WAITING = "waiting"  # stands in a queue
     DEAD = "dead"  # stands in a dead-letter queue
+    FAILURE = "failure"  # of a message that was sent round again afterwards
+    DEED = "deed"  # somebody replayed or dropped a dead letter
 
 
 @dataclass(slots=True)

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ops.trace.found import Found, Row
+from ops.trace.past import Past
 from ops.trace.steps import Kind, Step, Trace
+from ops.trace.weaving import Weaving
 
 BEFORE = datetime.min.replace(tzinfo=UTC)
 ASKED_BY = {  # messages to payments, the usual one first
@@ -22,54 +24,12 @@ ASKED_BY = {  # messages to payments, the usual one first
 }
 
 
-class _Weaving:
-    """Steps of messages by id, and of receipts by group."""
-
-    def __init__(self, found: Found) -> None:
-        self.found = found
-        self.messages: dict[str, Step] = {}
-        self.causes: dict[str, str | None] = {}
-        self.receipts: list[tuple[Row, Step]] = []
-        self.loose: list[Step] = []
-
-    def message(
-        self, id_: str, type_: str, at: datetime, cause: str | None, correlation_id: str, sender: str = ""
-    ) -> Step:
-        """The step of a message, the same for everyone who tells of it."""
-        step = self.messages.get(id_)
-        if step is None:
-            detail = {"id": id_, "causation_id": cause, "correlation_id": correlation_id, "sender": sender}
-            step = self.messages[id_] = Step(Kind.MESSAGE, at, type_, detail=detail)
-            self.causes[id_] = cause
-        return step
-
-    def receipt_for(
-        self, group: str, at: datetime, *, rev: int | None = None, about: str = ""
-    ) -> Step | None:
-        """The receipt that a change was written with: by its actor's rev, else the first of its group since."""
-        rows = sorted(
-            (
-                row
-                for row in self.receipts
-                if row[0]["group"] == group and (not about or row[0]["type"] == about)
-            ),
-            key=lambda each: each[0]["at"],
-        )
-        for row, step in rows:
-            if (row["rev"] == rev) if rev is not None else row["at"] >= at:
-                return step
-        return None
-
-    def put(self, step: Step, beneath: Step | None) -> None:
-        """Files a step where it belongs; one whose receipt is gone stands by itself."""
-        (beneath.follows if beneath is not None else self.loose).append(step)
-
-
 def weave(found: Found) -> Trace:
     """The trace of what was found."""
-    weaving = _Weaving(found)
+    weaving = Weaving(found)
     _receipts(weaving)
     _broker(weaving)
+    Past(weaving).hang()
     _states(weaving)
     _effects(weaving)
     roots = list(weaving.loose)
@@ -82,7 +42,7 @@ def weave(found: Found) -> Trace:
     )
 
 
-def _receipts(weaving: _Weaving) -> None:
+def _receipts(weaving: Weaving) -> None:
     for row in weaving.found.receipts:
         message = weaving.message(
             row["message_id"],
@@ -95,15 +55,17 @@ def _receipts(weaving: _Weaving) -> None:
         detail: dict[str, Any] = {"group": row["group"], "attempts": row["attempts"], "receipt": row["_id"]}
         if row["rev"] is not None:
             detail["rev"] = row["rev"]
-        for name in ("problem", "result", "operation"):
-            if row[name]:
+        if row.get("failed_rev") is not None:
+            detail["failed_rev"] = row["failed_rev"]
+        for name in ("problem", "result", "operation", "replay", "supersedes"):
+            if row.get(name):
                 detail[name] = row[name]
         step = Step(Kind.RECEIPT, row["at"], row["group"], row["status"], detail)
         message.follows.append(step)
         weaving.receipts.append((row, step))
 
 
-def _broker(weaving: _Weaving) -> None:
+def _broker(weaving: Weaving) -> None:
     """What is still on its way, and what is not going anywhere."""
     for row in weaving.found.outbox:
         dead = row["exchange"] == ""
@@ -132,6 +94,7 @@ def _broker(weaving: _Weaving) -> None:
             "error": letter.error,
             "attempts": letter.attempts,
             "first_failed_at": letter.first_failed_at,
+            "replay": letter.replay,
             "replays": letter.replays,
         }
         step = Step(Kind.DEAD, at, letter.group.dead, letter.reason, detail)
@@ -141,7 +104,7 @@ def _broker(weaving: _Weaving) -> None:
         message.follows.append(step)
 
 
-def _states(weaving: _Weaving) -> None:
+def _states(weaving: Weaving) -> None:
     """Every change in the histories of order, payment and parcel."""
     found = weaving.found
     for change in found.order["history"]:
@@ -166,7 +129,7 @@ def _state(kind: str, change: Row) -> Step:
     return Step(Kind.STATE, change["at"], kind, change["status"], detail)
 
 
-def _effects(weaving: _Weaving) -> None:
+def _effects(weaving: Weaving) -> None:
     """Stock by the message that moved it, the gateway's entries by time, mails by their event."""
     found = weaving.found
     receipts = {
