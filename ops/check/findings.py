@@ -24,8 +24,11 @@ class Finding:
     notice: bool = False
 
 
-def stuck(case: Case, view: View, groups: tuple[str, ...], detail: str) -> Finding:
-    """Something that was to follow and has not: only a notice where a dead letter or a waiting message explains it."""
+def stuck(case: Case, view: View, groups: tuple[str, ...], detail: str, since: datetime | None) -> Finding:
+    """Something that was to follow and has not: only a notice where a dead letter or a waiting message explains it.
+
+    `since`: when it could have begun.
+    """
     for group in groups:
         if group in case.failed:
             return Finding(case.id, f"{detail}; a message about it is in {group}.dead", notice=True)

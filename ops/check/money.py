@@ -67,7 +67,9 @@ def paid_before_confirmed(case: Case, view: View) -> Iterator[Finding]:  # noqa:
 def payment_begins(case: Case, view: View) -> Iterator[Finding]:
     """An order that was placed is presented to the gateway."""
     if case.status == OrderStatus.PLACED.value and case.payment is None and view.late(case.since):
-        yield stuck(case, view, ("payments",), "placed, and nobody has begun to ask for its money")
+        yield stuck(
+            case, view, ("payments",), "placed, and nobody has begun to ask for its money", case.since
+        )
 
 
 def intents_end(case: Case, view: View) -> Iterator[Finding]:
@@ -75,7 +77,9 @@ def intents_end(case: Case, view: View) -> Iterator[Finding]:
     payment = case.payment
     if payment is not None and payment["status"] in INTENTS and view.late(payment["since"]):
         since = f"{payment['since']:%F %T}Z"
-        yield stuck(case, view, ("payments",), f"its payment is {payment['status']} since {since}")
+        yield stuck(
+            case, view, ("payments",), f"its payment is {payment['status']} since {since}", payment["since"]
+        )
 
 
 def order_follows_payment(case: Case, view: View) -> Iterator[Finding]:
@@ -88,7 +92,8 @@ def order_follows_payment(case: Case, view: View) -> Iterator[Finding]:
         and payment["status"] == S.REFUNDED.value
     )
     if behind:
-        yield stuck(case, view, ("orders",), f"still {case.status}, its payment is {payment['status']}")
+        detail = f"still {case.status}, its payment is {payment['status']}"
+        yield stuck(case, view, ("orders",), detail, payment["since"])
 
 
 def capture_follows_shipping(case: Case, view: View) -> Iterator[Finding]:
@@ -98,7 +103,7 @@ def capture_follows_shipping(case: Case, view: View) -> Iterator[Finding]:
         return
     left = next((each["at"] for each in case.order["history"] if each["status"] == shipped[0]), None)
     if case.payment["status"] == S.AUTHORIZED.value and view.late(left):
-        yield stuck(case, view, ("payments",), f"{case.status}, and its payment is only authorized")
+        yield stuck(case, view, ("payments",), f"{case.status}, and its payment is only authorized", left)
 
 
 def cancelled_is_closed(case: Case, view: View) -> Iterator[Finding]:
@@ -107,7 +112,8 @@ def cancelled_is_closed(case: Case, view: View) -> Iterator[Finding]:
         return
     status = case.payment["status"] if case.payment is not None else None
     if status not in CLOSED and status not in INTENTS:  # those are another invariant's
-        yield stuck(case, view, ("payments",), f"cancelled, and its payment is {status or 'not closed'}")
+        detail = f"cancelled, and its payment is {status or 'not closed'}"
+        yield stuck(case, view, ("payments",), detail, case.since)
 
 
 def no_net_charge(case: Case, view: View) -> Iterator[Finding]:
@@ -214,7 +220,13 @@ async def refund_follows(view: View) -> AsyncIterator[Finding]:
         for order_id in waits:
             if order_id not in asked or view.late(asked[order_id]):
                 case = Case(order_id, failed=frozenset({"payments"} if order_id in failed else ()))
-                yield stuck(case, view, ("payments",), "a refund was asked for, and nobody has begun it")
+                yield stuck(
+                    case,
+                    view,
+                    ("payments",),
+                    "a refund was asked for, and nobody has begun it",
+                    asked.get(order_id),
+                )
 
 
 def _booked(case: Case, kind: ChargeStatus) -> int:

@@ -115,4 +115,5 @@ def due_until_settled(case: Case, view: View) -> Iterator[Finding]:
     if placed != (order["due_at"] is not None):
         yield Finding(case.id, f"{order['status']}, due at {order['due_at']}")
     elif placed and view.late(order["due_at"]):
-        yield stuck(case, view, ("payments", "orders"), f"placed, and due since {order['due_at']:%F %T}Z")
+        detail = f"placed, and due since {order['due_at']:%F %T}Z"
+        yield stuck(case, view, ("payments", "orders"), detail, order["due_at"])

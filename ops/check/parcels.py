@@ -9,7 +9,7 @@ from documents.orders import OrderStatus
 from documents.shipments import LEFT, MOVES, ShipmentStatus
 from ops.check.cases import Case
 from ops.check.findings import Finding, stuck
-from ops.check.view import View
+from ops.check.view import Row, View
 
 O = OrderStatus  # noqa: E741 - as S is for the states of parcels
 S = ShipmentStatus
@@ -62,16 +62,17 @@ def parcel_follows(case: Case, view: View) -> Iterator[Finding]:
     parcel = case.shipment
     status = ShipmentStatus(parcel["status"]) if parcel is not None else None
     if case.status == O.CONFIRMED.value and status is None and view.late(case.since):
-        yield stuck(case, view, ("shipments",), "confirmed, and no parcel is prepared")
+        yield stuck(case, view, ("shipments",), "confirmed, and no parcel is prepared", case.since)
     if parcel is None or parcel["recall"]:
         return
     if case.status == O.CANCELLED.value and status is not S.CANCELLED and view.late(case.since):
-        yield stuck(case, view, ("shipments",), f"cancelled, and its parcel is {status}")
+        yield stuck(case, view, ("shipments",), f"cancelled, and its parcel is {status}", case.since)
     behind = (case.status == O.CONFIRMED.value and status in GONE) or (
         case.status == O.SHIPPED.value and status is S.DELIVERED
     )
     if behind and view.late(parcel["since"]):
-        yield stuck(case, view, ("orders",), f"the order is {case.status}, its parcel {status}")
+        detail = f"the order is {case.status}, its parcel {status}"
+        yield stuck(case, view, ("orders",), detail, parcel["since"])
 
 
 def parcel_history(case: Case, view: View) -> Iterator[Finding]:  # noqa: ARG001
@@ -97,23 +98,28 @@ def _on_the_table(path: tuple[str, ...], status: str, recall: bool) -> bool:
     return stays == int(recall) and all(before is after or after in MOVES[before] for before, after in steps)
 
 
+def mails_of(case: Case) -> Iterator[tuple[Row, str, Row | None]]:
+    """Each state that the order entered, the event that told of it, and its mail; None where there is none."""
+    mails = {each["_id"]: each for each in case.notifications}
+    for change in case.order["history"] if case.order is not None else ():
+        event = MAIL_OF[change["status"]]
+        yield change, event, mails.get(notification_id(case.id, event))
+
+
 def mail_leaves(case: Case, view: View) -> Iterator[Finding]:
     """The shopper is told of every state that the order entered, and no mail hangs."""
-    if case.order is None:
-        return
-    mails = {each["_id"]: each for each in case.notifications}
-    for change in case.order["history"]:
-        event = MAIL_OF[change["status"]]
-        mail = mails.get(notification_id(case.id, event))
+    for change, event, mail in mails_of(case):
         if (mail is not None and mail["status"] != NotificationStatus.SENDING.value) or not view.late(
             change["at"]
         ):
             continue
         if mail is None:
-            yield stuck(case, view, ("notifications",), f"no mail about {event}")
+            yield stuck(case, view, ("notifications",), f"no mail about {event}", change["at"])
         elif mail["lease_until"] is None or view.late(mail["lease_until"]):
             why = f": {mail['reason']}" if mail["reason"] else ""
-            yield stuck(case, view, ("notifications",), f"the mail about {event} was not sent{why}")
+            yield stuck(
+                case, view, ("notifications",), f"the mail about {event} was not sent{why}", change["at"]
+            )
 
 
 def belongs_to_an_order(case: Case, view: View) -> Iterator[Finding]:  # noqa: ARG001

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from documents.operations import RECEIPT_LIFETIME
+from documents.operations import RECEIPT_LIFETIME, Outcome
 from documents.orders import HOLDS_STOCK, OrderStatus
 from documents.stock import Reason
 from ops.check.cases import Case
@@ -18,6 +18,7 @@ GROUP_OF: dict[str, str] = {  # whose messages move stock for that reason
     Reason.SOLD: "orders",
     Reason.RETURNED: "orders",
 }
+MOVED = frozenset({Outcome.SUCCEEDED.value, Outcome.PENDING.value})
 
 
 def ledger_sums(title: Title) -> Iterator[Finding]:
@@ -111,10 +112,17 @@ async def movements_sound(view: View) -> AsyncIterator[Finding]:
 
 
 async def movement_has_receipt(view: View) -> AsyncIterator[Finding]:
-    """Stock moves with a message's receipt, in one transaction: each movement's cause was received."""
+    """Stock moves with a message's receipt, in one transaction: each movement's cause was received, and succeeded.
+
+    Or is pending, where a second step is to end its operation.
+    """
     young = {"at": {"$gt": view.now - RECEIPT_LIFETIME + TTL_SLACK}}
     async for chunk in chunks(view.pick("movements", young, {"_id": 0, "reason": 1, "cause": 1})):
         view.count("movements", len(chunk))
         receipts = {f"{GROUP_OF[row['reason']]}/{row['cause']}" for row in chunk if row["reason"] in GROUP_OF}
-        for receipt in sorted(receipts - (await view.known("receipts", receipts)).keys()):
-            yield Finding(receipt, "it moved stock, and there is no such receipt")
+        known = await view.known("receipts", receipts, "status")
+        for receipt in sorted(receipts):
+            if receipt not in known:
+                yield Finding(receipt, "it moved stock, and there is no such receipt")
+            elif known[receipt]["status"] not in MOVED:
+                yield Finding(receipt, f"it moved stock, and is {known[receipt]['status']}")

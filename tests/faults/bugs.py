@@ -57,10 +57,21 @@ def _called_alike(old: Callable[..., Any], new: Callable[..., Any]) -> None:
 def no_receipt() -> None:
     """Nobody notes what was processed."""
 
-    async def insert_receipts(_receipts: list[Row], _session: Any) -> None:
-        return
+    replace("insert_receipts", _noted_nowhere, *STORES)
 
-    replace("insert_receipts", insert_receipts, *STORES)
+
+def no_ordered_receipt() -> None:
+    """Nobody notes what carts, orders and the catalogue took in."""
+    replace("insert_receipts", _noted_nowhere, broker.actors.store)
+
+
+def no_unordered_receipt() -> None:
+    """Nobody notes what payments, parcels and mails were told."""
+    replace("insert_receipts", _noted_nowhere, broker.units)
+
+
+async def _noted_nowhere(_receipts: list[Row], _session: Any) -> None:
+    return
 
 
 def receipt_outside_the_transaction() -> None:
@@ -255,6 +266,8 @@ IN_WORKERS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
         no_receipt,
+        no_ordered_receipt,
+        no_unordered_receipt,
         receipt_outside_the_transaction,
         ack_before_commit,
         one_copy_is_enough,

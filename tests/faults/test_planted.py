@@ -175,6 +175,8 @@ class Case(NamedTuple):
 
 CASES = (
     Case("no_receipt", nothing, NEVER_END),
+    Case("no_ordered_receipt", nothing, NEVER_END),
+    Case("no_unordered_receipt", nothing, "check payment-receipt"),
     Case("receipt_outside_the_transaction", dies_before_the_commit, ANYHOW),
     Case("ack_before_commit", dies_before_the_commit, NEVER_END),
     Case("one_copy_is_enough", the_primary_dies_alone, ANYHOW),

@@ -22,3 +22,11 @@ async def cancel_long_ago(plants: Plants, order_id: str) -> None:
     order = await plants.one("orders", order_id)
     history = [{**change, "at": long_ago()} for change in order["history"]]
     await plants.change("orders", order_id, {"$set": {"history": history}})
+
+
+async def received(plants: Plants, order_id: str, rev: int) -> None:
+    """A message changed the order to this revision, or so its receipt says."""
+    receipt = await plants.one("receipts", {"group": "orders", "type": "PaymentAuthorized"})
+    name = f"changed-to-{rev}"
+    row = {**receipt, "_id": f"orders/{name}", "message_id": name, "key": order_id, "rev": rev}
+    await plants.database["receipts"].insert_one(row)

@@ -1,7 +1,7 @@
-"""Stock, movements and orders: one violation each."""
+"""Stock, movements, titles and orders."""
 
 from tests.ops.test_check.plants import Plants
-from tests.ops.test_check.violations.common import TITLE
+from tests.ops.test_check.violations.common import TITLE, received
 
 
 async def a_copy_out_of_nowhere(plants: Plants) -> str:
@@ -36,6 +36,17 @@ async def a_movement_without_a_message(plants: Plants) -> str:
     movement = await plants.one("movements", {"reason": "sold"})
     await plants.change("movements", {"_id": movement["_id"]}, {"$set": {"cause": "nobody"}})
     return "orders/nobody"
+
+
+async def a_sale_that_was_refused(plants: Plants) -> str:
+    """A message sold copies, and its receipt says that it was rejected."""
+    movement = await plants.one("movements", {"reason": "sold"})
+    receipt = f"orders/{movement['cause']}"
+    row = await plants.one("receipts", receipt)
+    await plants.change("receipts", receipt, {"$set": {"status": "rejected"}})
+    # That the order changed with it is another promise: a second receipt keeps that one.
+    await received(plants, row["key"], row["rev"])
+    return receipt
 
 
 async def stock_of_no_order(plants: Plants) -> str:
@@ -103,6 +114,8 @@ async def a_move_that_is_not_in_the_table(plants: Plants) -> str:
     order = await plants.one("orders", plants.orders["confirmed"])
     placed, confirmed = order["history"]
     path = [placed, confirmed, {**placed, "rev": 3}, {**confirmed, "rev": 4}]
+    for rev in (3, 4):
+        await received(plants, order["_id"], rev)
     await plants.change("orders", order["_id"], {"$set": {"history": path, "rev": 4}})
     return str(order["_id"])
 
@@ -110,6 +123,7 @@ async def a_move_that_is_not_in_the_table(plants: Plants) -> str:
 async def a_change_that_left_no_history(plants: Plants) -> str:
     """Its rev counts one change more."""
     await plants.change("orders", plants.orders["confirmed"], {"$inc": {"rev": 1}})
+    await received(plants, plants.orders["confirmed"], 3)
     return plants.orders["confirmed"]
 
 
@@ -117,3 +131,21 @@ async def a_line_that_is_not_in_the_total(plants: Plants) -> str:
     """A price was changed after the order was placed."""
     await plants.change("orders", plants.orders["declined"], {"$inc": {"lines.0.unit_price": 1}})
     return plants.orders["declined"]
+
+
+async def a_title_that_changed_by_itself(plants: Plants) -> str:
+    """A record without a message."""
+    await plants.change("books", TITLE, {"$inc": {"rev": 1}})
+    return TITLE
+
+
+async def an_order_that_lost_a_change(plants: Plants) -> str:
+    """A receipt tells of a revision that the order never reached."""
+    await received(plants, plants.orders["confirmed"], 3)
+    return plants.orders["confirmed"]
+
+
+async def an_order_that_changed_by_itself(plants: Plants) -> str:
+    """The command that asked for its refund has no receipt: its operation stays open for ever."""
+    await plants.database["receipts"].delete_one({"type": "CancelOrder", "key": plants.orders["refunded"]})
+    return plants.orders["refunded"]

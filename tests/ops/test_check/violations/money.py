@@ -17,6 +17,7 @@ async def placed(plants: Plants, **order: Any) -> str:
     state = {"status": "placed", "rev": 1, "history": [first], "due_at": due}
     await plants.change("orders", order_id, {"$set": {**state, **order}})
     await plants.database["shipments"].delete_one({"_id": order_id})
+    await plants.database["receipts"].delete_many({"group": "orders", "key": order_id})
     return order_id
 
 
@@ -26,6 +27,9 @@ async def paying(plants: Plants, order_id: str, status: str, at: datetime) -> No
     history = [{**payment["history"][0], "at": at}]
     if status != "authorising":
         history.append({**history[0], "rev": 2, "status": status})
+        await plants.change(
+            "receipts", {"group": "payments", "type": "OrderPlaced", "key": order_id}, {"$set": {"at": at}}
+        )
     state = {"status": status, "rev": len(history), "history": history}
     await plants.change("payments", order_id, {"$set": state})
 
@@ -144,7 +148,8 @@ async def a_refund_that_nobody_began(plants: Plants) -> str:
     order_id = plants.orders["delivered"]
     await plants.change("orders", order_id, {"$set": {"cancelling": True}, "$inc": {"rev": 1}})
     receipt = await plants.one("receipts", {"type": "CancelOrder", "key": plants.orders["refunded"]})
-    asked = {**receipt, "_id": "orders/asked", "message_id": "asked", "key": order_id, "at": long_ago()}
+    asked = {**receipt, "_id": "orders/asked", "message_id": "asked", "key": order_id}
+    asked |= {"rev": 5, "at": long_ago()}
     await plants.database["receipts"].insert_one(asked)
     return order_id
 
@@ -167,3 +172,23 @@ async def a_charge_without_an_order(plants: Plants) -> str:
     assert charge is not None
     await plants.gateway["charges"].insert_one({**charge, "_id": "o-nowhere"})
     return "o-nowhere"
+
+
+async def a_capture_without_a_receipt(plants: Plants) -> str:
+    """Whoever captured it noted nothing."""
+    order_id = plants.orders["refunded"]
+    await plants.database["receipts"].delete_one(
+        {"group": "payments", "type": "OrderShipped", "key": order_id}
+    )
+    return order_id
+
+
+async def an_expiry_without_a_receipt(plants: Plants) -> str:
+    """It was to be closed at the gateway, and whoever meant to do that died."""
+    order_id = plants.orders["declined"]
+    payment = await plants.one("payments", order_id)
+    expired = {**payment["history"][0], "rev": 2, "status": "expired", "at": long_ago()}
+    history = [payment["history"][0], expired]
+    await plants.change("payments", order_id, {"$set": {"status": "expired", "rev": 2, "history": history}})
+    await plants.database["receipts"].delete_many({"group": "payments", "key": order_id})
+    return order_id

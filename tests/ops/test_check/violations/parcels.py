@@ -40,6 +40,8 @@ async def a_cancelled_order_that_is_packed(plants: Plants) -> str:
     await plants.database["shipments"].replace_one(
         {"_id": order_id}, {**parcel, "_id": order_id}, upsert=True
     )
+    prepared = {"group": "shipments", "type": "OrderConfirmed", "key": order_id}
+    await plants.change("receipts", prepared, {"$set": {"at": parcel["history"][0]["at"]}})
     return order_id
 
 
@@ -66,4 +68,20 @@ async def a_mail_that_hangs(plants: Plants) -> str:
     await cancel_long_ago(plants, order_id)
     state = {"status": "sending", "lease_until": long_ago()}
     await plants.change("notifications", f"{order_id}.OrderConfirmed", {"$set": state})
+    return order_id
+
+
+async def a_hand_over_without_a_receipt(plants: Plants) -> str:
+    """Staff handed the parcel over, and nothing tells of it: their operation stays open for ever."""
+    order_id = plants.orders["refunded"]
+    await plants.database["receipts"].delete_one({"type": "DispatchShipment", "key": order_id})
+    return order_id
+
+
+async def a_mail_without_a_receipt(plants: Plants) -> str:
+    """It was sent, and nothing tells why."""
+    order_id = plants.orders["refunded"]
+    await plants.database["receipts"].delete_one(
+        {"group": "notifications", "type": "OrderRefunded", "key": order_id}
+    )
     return order_id
