@@ -70,7 +70,7 @@ RECEIPTS: list[Row] = [
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What an order's receipts tell: revisions of the order, times of payments' and parcels', types of events mailed."""
+    """What an order's receipts tell: its revisions, the times of payment's and parcel's, and the events of mails."""
 
     orders: frozenset[int] = frozenset()
     payments: frozenset[datetime] = frozenset()
@@ -83,8 +83,8 @@ NOTHING = Received()
 
 @dataclass(slots=True)
 class Case:
-    """What is kept under one order's id, as MongoDB has it. `failed` names the groups that a message about it failed
-    in: what they have not done is explained by a dead letter.
+    """What is kept under one order's id, as MongoDB has it. `failed` names the groups in whose dead letters a
+    message about it stands: that explains what they have not done.
     """
 
     id: str
@@ -133,7 +133,11 @@ async def cases(view: View) -> AsyncIterator[Case]:
             shipment=shipments[0] if shipments else None,
             movements=movements,
             notifications=notifications,
-            failed=frozenset(each["group"] for each in failures),
+            failed=frozenset(
+                each["group"]
+                for each in failures
+                if view.has_letter(each["group"], each["message_id"], each["at"])
+            ),
             receipts=_received(receipts[0]) if receipts else NOTHING,
         )
         view.count("orders", len(orders))

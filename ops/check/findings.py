@@ -31,9 +31,10 @@ def stuck(case: Case, view: View, groups: tuple[str, ...], detail: str, since: d
     """
     for group in groups:
         if group in case.failed:
-            return Finding(case.id, f"{detail}; a message about it is in {group}.dead", notice=True)
+            where = f"is in {group}.dead" if view.reads_dead(group) else f"failed in {group}"
+            return Finding(case.id, f"{detail}; a message about it {where}", notice=True)
     for group in groups:
-        if view.is_waiting(group):
+        if view.waits(group, (case.id,), since):
             return Finding(case.id, f"{detail}; messages wait for {group}", notice=True)
     return Finding(case.id, detail)
 
@@ -74,7 +75,10 @@ Invariant: TypeAlias = Whole | EachOrder | EachTitle
 
 @dataclass(slots=True)
 class Result:
-    """How one invariant fared. Lists are bounded, counts are not. `skipped` says why it could not be checked."""
+    """How one invariant fared. Lists are bounded, counts are not.
+
+    `skipped` says why it could not be checked, `partly` what of it could not be looked at.
+    """
 
     name: str
     promise: str
@@ -83,6 +87,12 @@ class Result:
     listed: list[Finding] = field(default_factory=list)
     noticed: list[Finding] = field(default_factory=list)
     skipped: str | None = None
+    partly: str | None = None
+
+    @property
+    def unseen(self) -> str | None:
+        """What was not looked at, and why; None: nothing."""
+        return self.skipped or self.partly
 
     def add(self, finding: Finding) -> None:
         """Counts a finding, and keeps the first ones."""
@@ -113,6 +123,18 @@ class Report:
         """How many promises were found broken, all invariants together."""
         return sum(result.violations for result in self.results)
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The invariants that were not looked at, or not at all of it."""
+        return tuple(result.name for result in self.results if result.unseen)
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether every promise holds; None where none was found broken, and something could not be looked at."""
+        if self.violations:
+            return False
+        return None if self.unseen else True
+
     def plain(self) -> dict[str, Any]:
         """As JSON builtins."""
         return {
@@ -120,7 +142,8 @@ class Report:
             "at": self.at.isoformat(),
             "settle_s": self.settle_s,
             "seconds": round(self.seconds, 3),
-            "holds": self.violations == 0,
+            "holds": self.holds,
+            "unseen": list(self.unseen),
             "violations": self.violations,
             "counted": self.counted,
             "remarks": list(self.remarks),
@@ -131,6 +154,7 @@ class Report:
                     "violations": result.violations,
                     "notices": result.notices,
                     "skipped": result.skipped,
+                    "partly": result.partly,
                     "listed": [{"id": each.id, "detail": each.detail} for each in result.listed],
                     "noticed": [{"id": each.id, "detail": each.detail} for each in result.noticed],
                 }

@@ -28,11 +28,19 @@ EMBEDDED = BrokerAddress()
 async def looking_at(
     database: AsyncDatabase[dict[str, Any]], address: BrokerAddress | None, remarks: list[str]
 ) -> AsyncIterator[Broker | None]:
-    """The broker, if there is one to look at; what cannot be seen of it is added to `remarks`."""
-    if address is None or (address.url is None and JOURNAL not in await database.list_collection_names()):
-        remarks.append("no broker is known (QUIRE_RABBITMQ_URL): queues and dead letters were not looked at")
+    """The broker, if there is one to look at; what cannot be seen of it is added to `remarks`, before and afterwards.
+
+    An embedded broker that has kept nothing yet has no journal: it is empty.
+    """
+    if address is None:
+        remarks.append("no broker was named: queues and dead letters were not looked at")
         yield None
     elif address.url is None:
+        if JOURNAL not in await database.list_collection_names():
+            remarks.append(
+                "the embedded broker has no journal yet, so it was taken as empty; a RabbitMQ is named by"
+                " QUIRE_RABBITMQ_URL"
+            )
         yield JournalQueues(database)
     else:
         try:
@@ -42,8 +50,8 @@ async def looking_at(
             yield None
             return
         try:
+            yield found
             if found.remark is not None:
                 remarks.append(found.remark)
-            yield found
         finally:
             await found.close()

@@ -212,9 +212,11 @@ async def refund_follows(view: View) -> AsyncIterator[Finding]:
             "$or": [{"type": "CancelOrder"}, {"status": Outcome.FAILED.value, "group": "payments"}],
         }
         asked, failed = {}, set()
-        async for receipt in view.find("receipts", about, ("key", "type", "status", "group", "at")):
+        fields = ("key", "type", "status", "group", "message_id", "at")
+        async for receipt in view.find("receipts", about, fields):
             if receipt["status"] == Outcome.FAILED.value:
-                failed.add(receipt["key"])
+                if view.has_letter(receipt["group"], receipt["message_id"], receipt["at"]):
+                    failed.add(receipt["key"])
             elif receipt["status"] == Outcome.SUCCEEDED.value:
                 asked[receipt["key"]] = receipt["at"]
         for order_id in waits:

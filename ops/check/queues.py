@@ -20,7 +20,7 @@ from broker.connection import connect
 from broker.embedded.messages import decode_properties
 from broker.letters import HELD_MAX, Letter
 from broker.letters.letter import letter_of
-from broker.letters.reading import Reader
+from broker.letters.reading import reader
 from broker.messages import Envelope
 from broker.topology import GROUPS, Group, queues
 
@@ -50,7 +50,7 @@ class Broker(Protocol):
         """How much waits, by queue."""
 
     def letters(self, group: Group) -> AsyncIterator[Letter]:
-        """A group's dead letters, left where they are. Raises `LettersBusy`."""
+        """A group's dead letters, left where they are. Raises `LettersBusy`, `LettersUnavailable`."""
 
     def readable(self, group: Group) -> str | None:
         """Why a group's dead letters cannot be read; None: they can."""
@@ -86,7 +86,9 @@ class JournalQueues:
     async def envelopes(self) -> AsyncIterator[tuple[str, Envelope]]:
         """What waits in queues other than dead letters', where it can be read, with its queue's name."""
         dead = [group.dead for group in GROUPS]
-        async for row in self._messages.find({"q": {"$nin": dead}}, {"q": 1, "b": 1}).sort("_id", 1):
+        async for row in self._messages.find(
+            {"q": {"$nin": dead}}, {"q": 1, "b": 1}, session=self.session
+        ).sort("_id", 1):
             try:
                 yield row["q"], Envelope.from_bytes(bytes(row["b"]))
             except msgspec.DecodeError:
@@ -105,7 +107,7 @@ class RabbitQueues:
 
     def __init__(self, connection: AbstractRobustConnection, url: str, management_url: str | None) -> None:
         self._connection = connection
-        self._url = urlsplit(url.split(",", maxsplit=1)[0])
+        self._url = url
         self._management_url = management_url
         self._counts: dict[str, Waiting] = {}
         self.remark: str | None = (
@@ -128,9 +130,7 @@ class RabbitQueues:
                     ready = 0
                 else:
                     ready = queue.declaration_result.message_count or 0
-                counts[spec.name] = Waiting(
-                    ready, unacked.get(spec.name, 0) if self._management_url else None
-                )
+                counts[spec.name] = Waiting(ready, unacked.get(spec.name, 0) if unacked is not None else None)
         finally:
             await channel.close()
         self._counts = counts
@@ -138,11 +138,14 @@ class RabbitQueues:
 
     async def letters(self, group: Group) -> AsyncIterator[Letter]:
         """See `Broker`."""
-        reader = Reader(self._connection)
-        await reader.lock(group)
-        async with reader.read(group) as reading:
-            for held in reading.held:
-                yield held.letter
+        # On a connection of its own, which ends with it: so does the lock that keeps `quire dead` waiting.
+        async with reader(self._url) as reading_on:
+            await reading_on.lock(group)
+            async with reading_on.read(group) as reading:
+                self._counts[group.dead] = Waiting(reading.standing)
+                letters = [held.letter for held in reading.held]
+        for letter in letters:
+            yield letter
 
     def readable(self, group: Group) -> str | None:
         """See `Broker`."""
@@ -150,7 +153,7 @@ class RabbitQueues:
         return f"{count} letters are too many to be read" if count > HELD_MAX else None
 
     async def close(self) -> None:
-        """Lets go of it; letters that were read go back."""
+        """Lets go of it."""
         await self._connection.close()
 
     async def _again(self, channel: AbstractChannel) -> AbstractChannel:
@@ -159,15 +162,24 @@ class RabbitQueues:
             await channel.close()
         return await self._connection.channel()
 
-    async def _unacked(self) -> dict[str, int]:
+    async def _unacked(self) -> dict[str, int] | None:
+        """Unacked messages by queue; None where nobody can tell."""
         if self._management_url is None:
-            return {}
-        vhost = quote(unquote(self._url.path[1:]) or "/", safe="")
-        auth = (unquote(self._url.username or ""), unquote(self._url.password or ""))
-        async with httpx.AsyncClient(base_url=self._management_url, auth=auth, timeout=30) as http:
-            answer = await http.get(f"/api/queues/{vhost}")
+            return None
+        url = urlsplit(self._url.split(",", maxsplit=1)[0])
+        vhost = quote(unquote(url.path[1:]) or "/", safe="")
+        auth = (unquote(url.username or ""), unquote(url.password or ""))
+        try:
+            async with httpx.AsyncClient(base_url=self._management_url, auth=auth, timeout=30) as http:
+                answer = await http.get(f"/api/queues/{vhost}")
             answer.raise_for_status()
             return {row["name"]: int(row.get("messages_unacknowledged", 0)) for row in answer.json()}
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = str(error).partition("\n")[0] or type(error).__name__
+        except (ValueError, TypeError, LookupError, AttributeError):
+            why = "its answer is not that of RabbitMQ's management API"
+        self.remark = f"unacked messages were not seen: {self._management_url} ({why})"
+        return None
 
 
 async def rabbit(url: str, management_url: str | None) -> RabbitQueues:

@@ -13,6 +13,7 @@ from broker.topology import GROUPS
 from documents.actors import utc_now
 from ops.check.cases import cases
 from ops.check.checks import CHECKS
+from ops.check.excuses import dead_letters, dying, replays, under_way
 from ops.check.findings import EachOrder, EachTitle, Invariant, Report, Result, Whole
 from ops.check.looking import EMBEDDED, BrokerAddress, looking_at
 from ops.check.queues import Broker, JournalQueues, Waiting
@@ -55,34 +56,39 @@ async def check(
         remarks.append("the broker was read before the database, not in the same moment")
     async with looking_at(database, broker, remarks) as looked_at:
         waiting, never_empty = await _watch(looked_at, settle_s) if looked_at is not None else ({}, [])
-        for left in reversed(range(SNAPSHOTS_MAX)):
-            try:
-                async with database.client.start_session(snapshot=True) as session:
-                    if isinstance(looked_at, JournalQueues):
-                        looked_at.session = session
-                    gateway: Database = database.client.get_database(
-                        f"{database.name}_gateway", codec_options=database.codec_options
-                    )
-                    view = View(
-                        database=database,
-                        gateway=gateway,
-                        session=session,
-                        now=utc_now(),
-                        settle=timedelta(seconds=settle_s),
-                        broker=looked_at,
-                        waiting=waiting,
-                        never_empty=never_empty,
-                    )
-                    results = await _judge(view, checks)
-            except OperationFailure as error:
-                if error.code == SNAPSHOT_TOO_OLD:
-                    raise Unreadable(TOO_OLD) from error
-                if error.code != SNAPSHOT_UNAVAILABLE or not left:
-                    raise
-                await asyncio.sleep(SNAPSHOT_AGAIN_AFTER_S)
-            else:
-                took = time.monotonic() - started
-                return Report(database.name, view.now, settle_s, took, view.counted, results, tuple(remarks))
+        beside = looked_at if not isinstance(looked_at, JournalQueues) else None
+        gateway: Database = database.client.get_database(
+            f"{database.name}_gateway", codec_options=database.codec_options
+        )
+        view = View(
+            database=database,
+            gateway=gateway,
+            session=None,
+            now=utc_now(),
+            settle=timedelta(seconds=settle_s),
+            broker=looked_at,
+            waiting=waiting,
+            never_empty=never_empty,
+            dead=await dead_letters(beside) if beside is not None else {},
+        )
+        results = await _in_one_moment(view, checks)
+    took = time.monotonic() - started
+    return Report(database.name, view.now, settle_s, took, view.counted, results, tuple(remarks))
+
+
+async def _in_one_moment(view: View, checks: Sequence[Invariant]) -> tuple[Result, ...]:
+    """Judges a snapshot, or another one where a collection was just made. Raises `Unreadable`, `PyMongoError`."""
+    for left in reversed(range(SNAPSHOTS_MAX)):
+        try:
+            async with view.database.client.start_session(snapshot=True) as session:
+                view.begin(session, await replays(view.database))
+                return await _judge(view, checks)
+        except OperationFailure as error:
+            if error.code == SNAPSHOT_TOO_OLD:
+                raise Unreadable(TOO_OLD) from error
+            if error.code != SNAPSHOT_UNAVAILABLE or not left:
+                raise
+            await asyncio.sleep(SNAPSHOT_AGAIN_AFTER_S)
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -94,11 +100,20 @@ async def _judge(view: View, checks: Sequence[Invariant]) -> tuple[Result, ...]:
     wholes = [each for each in checks if isinstance(each, Whole)]
     # The first read fixes the snapshot's time, so it is made alone.
     await view.database["orders"].find_one({}, {"_id": 1}, session=view.session)
+    await _look_for_excuses(view)
     with _few_collections():
         await _judge_titles(view, of_titles, results)
         # The database works for one of them while we judge what the other has read.
         await together((_judge_orders(view, of_orders, results), _survey(view, wholes, results)))
     return tuple(results.values())
+
+
+async def _look_for_excuses(view: View) -> None:
+    """What is dead or waits, as far as it is kept in the database: the embedded broker's, and the outbox's letters."""
+    view.dying = await dying(view.database, view.session)
+    if isinstance(view.broker, JournalQueues):
+        view.dead = await dead_letters(view.broker)
+        view.under_way = await under_way(view.broker)
 
 
 async def _survey(view: View, checks: Sequence[Whole], results: dict[str, Result]) -> None:
@@ -108,6 +123,9 @@ async def _survey(view: View, checks: Sequence[Whole], results: dict[str, Result
             continue
         async for finding in each.survey(view):
             results[each.name].add(finding)
+    for name, unseen in view.unseen.items():
+        if name in results:
+            results[name].partly = "; ".join(unseen)
 
 
 @contextmanager

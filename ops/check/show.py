@@ -30,12 +30,14 @@ def show(report: Report, console: Console) -> None:
         _show_findings(result, console)
     for remark in report.remarks:
         console.print(f"[yellow]![/] {escape(remark)}", highlight=False, soft_wrap=True)
-    verdict = (
-        f"[bold red]{report.violations:,} violations[/]"
-        if report.violations
-        else "[bold green]Every promise holds[/]"
-    )
-    console.print(f"{verdict}, {report.seconds:.1f} s", highlight=False)
+    unseen = f", not looked at: {', '.join(report.unseen)}" if report.unseen else ""
+    if report.violations:
+        verdict = f"[bold red]{report.violations:,} violations[/]{unseen}"
+    elif report.unseen:
+        verdict = f"[bold yellow]What was looked at holds[/]{unseen}"
+    else:
+        verdict = "[bold green]Every promise holds[/]"
+    console.print(f"{verdict}, {report.seconds:.1f} s", highlight=False, soft_wrap=True)
 
 
 def _show_findings(result: Result, console: Console) -> None:
@@ -51,5 +53,5 @@ def _show_findings(result: Result, console: Console) -> None:
             )
         if total > len(listed):
             console.print(f"{mark} {result.name}: and {total - len(listed):,} more", highlight=False)
-    if result.skipped:
-        console.print(f"[yellow]![/] {result.name}: {result.skipped}", highlight=False)
+    if result.unseen:
+        console.print(f"[yellow]![/] {result.name}: {escape(result.unseen)}", highlight=False, soft_wrap=True)

@@ -1,15 +1,17 @@
 """What the checks read: one moment of the database and the gateway's books, and the broker beside it.
 
 All reads share a snapshot session (read concern `snapshot`, one cluster time), so that documents written by one
-transaction are seen together or not at all. The broker has no such thing: it is read before the snapshot is taken, so
-that what it no longer holds has left its effect in the snapshot.
+transaction are seen together or not at all. The embedded broker's journal is among them. A RabbitMQ has no such thing:
+it is read before the snapshot is taken, dead letters included, so that what it no longer holds has left its effect in
+the snapshot.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
@@ -17,9 +19,12 @@ from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 
-from broker.topology import BY_NAME, RETRY_TIERS
+from documents.actors import utc_now
 from documents.operations import RECEIPT_LIFETIME
-from ops.check.queues import Broker, Waiting
+from ops.check.excuses import LONGEST_RETRY, Dead, newest, queues_of, waiting_key
+from ops.check.queues import Broker, JournalQueues, Waiting
+
+T = TypeVar("T")
 
 Row = dict[str, Any]
 Database = AsyncDatabase[Row]
@@ -31,7 +36,12 @@ TTL_SLACK = timedelta(hours=1)  # the database drops what is due within minutes,
 
 @dataclass(slots=True)
 class View:
-    """One moment. `settle` is how long something may be under way before it counts as stuck."""
+    """One moment. `settle` is how long something may be under way before it counts as stuck.
+
+    `dead` has the letters of each group, `dying` those in the outbox; `under_way` what waits, where bodies can be read
+    (the embedded broker), and None elsewhere; `replayed` when a group's letters were last sent round again. `unseen`
+    collects, by invariant, what of it nobody could look at.
+    """
 
     database: Database
     gateway: Database
@@ -41,7 +51,22 @@ class View:
     broker: Broker | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     never_empty: Sequence[str] = ()
+    dead: Mapping[str, Dead] = field(default_factory=dict)
+    dying: AbstractSet[bytes] = frozenset()
+    under_way: AbstractSet[bytes] | None = None
+    replayed: Mapping[str, datetime] = field(default_factory=dict)
+    unseen: dict[str, list[str]] = field(default_factory=dict)
     counted: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, session: AsyncClientSession, replayed: Mapping[str, datetime]) -> None:
+        """Looks at the moment of a snapshot session, and has seen nothing of it yet."""
+        self.session, self.replayed, self.now = session, replayed, utc_now()
+        self.counted = {}
+        self.unseen = {}
+        if isinstance(self.broker, JournalQueues):
+            self.broker.session = session
+        if self.broker is not None and self.broker.remark is not None:
+            self.unseen["queue-empty"] = [self.broker.remark]
 
     def late(self, since: datetime | None) -> bool:
         """Whether what was to follow should have followed by now."""
@@ -51,11 +76,33 @@ class View:
         """Whether the receipt of something that happened then must still be there."""
         return at is not None and self.now - at < RECEIPT_LIFETIME - TTL_SLACK
 
-    def is_waiting(self, group: str) -> bool:
-        """Whether messages wait for a group, its retry queues included: they may be what is missed."""
-        named = BY_NAME[group]
-        queues = (*named.queues, named.undertaker, *(named.retry(tier) for tier in RETRY_TIERS))
-        return any(queue in self.waiting and self.waiting[queue].total > 0 for queue in queues)
+    def waits(self, group: str, names: Iterable[str], since: datetime | None) -> bool:
+        """Whether what is missed may wait for a group, its retry queues included.
+
+        Where bodies can be read, a message of one of these ids or keys must wait. Elsewhere any message will do, but no
+        longer than the longest way through all retry queues, counted from `since` or from the group's last replay.
+        """
+        if self.under_way is not None:
+            return any(waiting_key(group, name) in self.under_way for name in names)
+        begun = newest((since, self.replayed.get(group)))
+        if begun is None or self.now - begun > self.settle + LONGEST_RETRY:
+            return False
+        return any(self.waiting[queue].total > 0 for queue in queues_of(group) if queue in self.waiting)
+
+    def reads_dead(self, group: str) -> bool:
+        """Whether a group's dead letters could be looked at."""
+        return group in self.dead and self.dead[group].unread is None
+
+    def has_letter(self, group: str, message_id: str, failed_at: datetime) -> bool:
+        """Whether the letter of a failure stands, is on its way, or may be where nobody could look.
+
+        What was not yet late when the letters were read may have left the outbox since.
+        """
+        if not self.reads_dead(group):
+            return True
+        dead = self.dead[group]
+        young = dead.at - failed_at < self.settle
+        return young or dead.stands(message_id, failed_at) or waiting_key(group, message_id) in self.dying
 
     def count(self, what: str, number: int = 1) -> None:
         """Notes how much was looked at."""
@@ -116,9 +163,9 @@ class View:
         return {row["_id"]: row for row in await found.to_list()}
 
 
-async def chunks(rows: AsyncIterator[Row], size: int = CHUNK) -> AsyncIterator[list[Row]]:
+async def chunks(rows: AsyncIterator[T], size: int = CHUNK) -> AsyncIterator[list[T]]:
     """A stream in handy pieces."""
-    chunk: list[Row] = []
+    chunk: list[T] = []
     async for row in rows:
         chunk.append(row)
         if len(chunk) == size:

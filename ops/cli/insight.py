@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import typer
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
+from rich.markup import escape
 
 from ops.check import SETTLE_S, BrokerAddress
 from ops.cli.common import DEFAULT_DATA, Data, console, errors, settings_of
@@ -17,6 +19,8 @@ from ops.instance import find
 from ops.settings import secret
 
 SELECT_WITHIN_MS = 5_000
+SETTLE_S_MAX = 86_400.0
+UNCHECKED = 2  # exit code where there is no report: not 1, which says that a promise is broken
 
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Management = Annotated[
@@ -48,15 +52,38 @@ async def _system(
         yield client[name], broker
 
 
+def _a_number(value: float) -> float:
+    """Raises `typer.BadParameter` for what compares with no limit."""
+    if math.isnan(value):
+        raise typer.BadParameter("it must be a number")
+    return value
+
+
+def _complain(what: str, *, as_json: bool) -> None:
+    """Says why there is no report: to machines on stdout, where they expect one."""
+    errors.print(f"[bold red]quire:[/] {escape(what)}", highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps({"error": what}, indent=2))
+
+
 def check(
     as_json: Json = False,
     settle: Annotated[
-        float, typer.Option(help="Seconds that something may be under way before it is stuck.", min=0)
+        float,
+        typer.Option(
+            help="Seconds that something may be under way before it is stuck.",
+            min=0,
+            max=SETTLE_S_MAX,
+            callback=_a_number,
+        ),
     ] = SETTLE_S,
     management: Management = None,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Holds every promise against the database, the gateway's books and the broker; exit code 1 where one is broken."""
+    """Holds every promise against the database, the gateway's books and the broker.
+
+    Exit code 0: none was found broken; 1: at least one is; 2: the database could not be checked.
+    """
     from ops.check import Unreadable
     from ops.check import check as run
     from ops.check.findings import Report
@@ -69,8 +96,8 @@ def check(
     try:
         report = asyncio.run(held())
     except (Unreadable, PyMongoError) as error:
-        errors.print(f"[bold red]quire:[/] the database cannot be checked: {error}", highlight=False)
-        raise typer.Exit(1) from error
+        _complain(f"the database cannot be checked: {error}", as_json=as_json)
+        raise typer.Exit(UNCHECKED) from error
     if as_json:
         print(json.dumps(report.plain(), indent=2))
     else:
@@ -96,8 +123,8 @@ def trace(
     try:
         found = asyncio.run(told())
     except (NoSuchOrder, PyMongoError) as error:
-        errors.print(f"[bold red]quire:[/] {error}", highlight=False)
-        raise typer.Exit(1) from error
+        _complain(str(error), as_json=as_json)
+        raise typer.Exit(1 if isinstance(error, NoSuchOrder) else UNCHECKED) from error
     if as_json:
         print(json.dumps(found.plain(), indent=2))
     else:

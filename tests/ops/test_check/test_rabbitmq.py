@@ -1,16 +1,23 @@
 """A real RabbitMQ, looked at: what waits, what is unacked, what is dead; and all of it is left where it is."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
 
 import pytest
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel
 
 from broker.connection import connect
-from ops.check import BrokerAddress, Report, check
+from broker.letters.reading import reader
+from broker.topology import GROUPS
+from documents.actors import utc_now
+from ops.check import CHECKS, BrokerAddress, Finding, Report, Whole, check
+from ops.check.view import View
 from ops.parts import apply_topology
-from ops.servers import RabbitMQ
+from ops.servers import Mongod, RabbitMQ
 from tests.ops.test_check.plants import Plants
+from tests.ops.test_check.violations.common import long_ago
 
 SEEN_WITHIN_S = 30  # the management API counts every 5 s
 
@@ -84,3 +91,89 @@ async def test_unacked_messages_are_seen_through_the_management_api(
         assert named == {"queue-empty": ["payments"]}
         blind = await check(plants.database, BrokerAddress(address.url), settle_s=0)
         assert any("unacked messages cannot be seen" in remark for remark in blind.remarks)
+        assert (blind.holds, blind.unseen) == (None, ("queue-empty",))
+
+
+@pytest.mark.parametrize("where", ["nobody", "not the API", "no API"])
+async def test_a_management_api_that_is_away_or_wrong_is_said(
+    plants: Plants, address: BrokerAddress, mongod: Mongod, where: str
+) -> None:
+    """Unacked messages were not seen then, everything else was: a remark, and no claim that all holds."""
+    places = {
+        "nobody": "http://127.0.0.1:1",
+        "not the API": f"{address.management_url}/nothing",
+        "no API": f"http://{urlsplit(mongod.url).netloc}",  # answers browsers, with a text
+    }
+    report = await check(plants.database, BrokerAddress(address.url, places[where]), settle_s=0)
+    assert (report.violations, report.holds, report.unseen) == (0, None, ("queue-empty",))
+    assert any("unacked messages were not seen" in remark for remark in report.remarks)
+
+
+LETTERS = next(each for each in CHECKS if each.name == "letter-receipt")
+
+
+async def beside(
+    address: BrokerAddress, plants: Plants, deed: Callable[[], Awaitable[None]], *, first: bool = True
+) -> Report:
+    """A check of the letters; before or after that, once the database's moment is fixed, something else is done."""
+
+    async def survey(_view: View) -> AsyncIterator[Finding]:
+        await deed()
+        nothing: tuple[Finding, ...] = ()
+        for finding in nothing:
+            yield finding
+
+    meanwhile = Whole("meanwhile", "", survey)
+    checks = [meanwhile, LETTERS] if first else [LETTERS, meanwhile]
+    return await check(plants.database, address, settle_s=0, checks=checks)
+
+
+async def test_letters_that_come_and_go_meanwhile_are_no_violation(
+    plants: Plants, address: BrokerAddress
+) -> None:
+    """Neither a letter that arrives while the check judges, nor one that staff drop."""
+    assert address.url is not None
+    connection = await connect(address.url, name="test")
+    async with connection, connection.channel() as channel:
+        await put(channel, "catalog.dead", "old")
+        receipt = await plants.one("receipts", {"group": "catalog"})
+        failed = {"_id": "catalog/old", "message_id": "old", "status": "failed", "rev": None}
+        await plants.database["receipts"].insert_one({**receipt, **failed, "at": long_ago()})
+
+        async def come_and_go() -> None:
+            await put(channel, "catalog.dead", "new")
+            queue = await channel.get_queue("catalog.dead")
+            old = await queue.get(fail=False)
+            assert old is not None
+            assert old.message_id == "old"
+            await old.ack()
+
+        assert broken(await beside(address, plants, come_and_go)) == {}
+
+
+async def test_a_letter_sent_round_again_before_it_could_be_read_is_no_violation(
+    plants: Plants, address: BrokerAddress
+) -> None:
+    """Its receipt is looked at again: it says something else by now."""
+    receipt = await plants.one("receipts", {"group": "catalog"})
+    failed = {"_id": "catalog/again", "message_id": "again", "status": "failed", "rev": None}
+    await plants.database["receipts"].insert_one({**receipt, **failed, "at": long_ago()})
+
+    async def succeed() -> None:
+        now = {"$set": {"status": "succeeded", "at": utc_now()}}
+        await plants.change("receipts", "catalog/again", now)
+
+    assert broken(await beside(address, plants, succeed)) == {}
+
+
+async def test_letters_are_free_again_while_the_check_goes_on(plants: Plants, address: BrokerAddress) -> None:
+    """Who wants to read or to drop letters need not wait for its end."""
+    assert address.url is not None
+    url = address.url
+
+    async def read_all() -> None:
+        async with reader(url) as reading_on:
+            for group in GROUPS:
+                await reading_on.lock(group)
+
+    assert broken(await beside(address, plants, read_all, first=False)) == {}

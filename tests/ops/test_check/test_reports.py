@@ -20,6 +20,7 @@ from tests.ops.test_check.violations.messages import (
     a_failure_without_a_letter,
     a_message_that_is_never_sent,
     journalled,
+    waiting,
 )
 from tests.ops.test_check.violations.parcels import a_mail_that_never_left
 
@@ -41,7 +42,7 @@ async def test_what_is_under_way_is_no_violation(plants: Plants) -> None:
 async def test_what_waits_for_its_next_attempt_is_a_notice(plants: Plants) -> None:
     """A mail that is late is a violation, unless a message still waits for its attempt to send it."""
     order = await a_mail_that_never_left(plants)
-    await plants.database["broker_messages"].insert_one(journalled("notifications.retry.10m", "m"))
+    await plants.database["broker_messages"].insert_one(waiting("notifications.retry.10m", order))
     report = await check(plants.database, settle_s=1)
     noticed = {
         result.name: [each.id for each in result.noticed] for result in report.results if result.notices
@@ -105,6 +106,15 @@ async def test_a_broker_that_is_away_is_said(filled: tuple[Database, Journeys]) 
     report = await check(filled[0], away, settle_s=1)
     assert [result.name for result in report.results if result.skipped] == ["queue-empty", "letter-receipt"]
     assert any("did not answer" in remark for remark in report.remarks)
+    assert (report.holds, report.unseen) == (None, ("queue-empty", "letter-receipt"))
+
+
+async def test_an_embedded_broker_without_a_journal_is_empty(plants: Plants) -> None:
+    """A fresh instance has kept no message yet: all of it was looked at."""
+    await plants.database["broker_messages"].drop()
+    report = await check(plants.database, settle_s=1)
+    assert (report.holds, report.unseen) == (True, ())
+    assert any("no journal yet" in remark for remark in report.remarks)
 
 
 @pytest.fixture
@@ -139,3 +149,38 @@ async def test_the_command_names_what_is_broken(settings: None, plants: Plants) 
     broken = [each for each in told["invariants"] if each["violations"]]
     assert (code, told["holds"], told["violations"]) == (1, False, 1)
     assert [(each["name"], each["listed"][0]["id"]) for each in broken] == [("stock-available", isbn)]
+    assert told["unseen"] == []
+
+
+async def test_the_command_does_not_promise_what_it_has_not_seen(
+    settings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a broker the verdict says what was left out, and `holds` is null; nothing was found broken."""
+    monkeypatch.setenv("QUIRE_RABBITMQ_URL", "amqp://127.0.0.1:1/")
+    code, output = await asyncio.to_thread(command, "check", "--settle", "1")
+    assert code == 0, output
+    assert "Every promise holds" not in output
+    assert "What was looked at holds, not looked at: queue-empty, letter-receipt" in output
+    code, output = await asyncio.to_thread(command, "check", "--settle", "1", "--json")
+    told = json.loads(output)
+    assert (code, told["holds"], told["unseen"]) == (0, None, ["queue-empty", "letter-receipt"])
+
+
+@pytest.mark.parametrize("name", ["check", "trace"])
+async def test_a_database_that_is_away_is_no_broken_promise(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Exit code 2, and for machines an object that says why."""
+    monkeypatch.setenv("QUIRE_MONGODB_URL", "mongodb://127.0.0.1:1/")
+    args = (name, "an-order", "--json") if name == "trace" else (name, "--json")
+    done = await asyncio.to_thread(CliRunner().invoke, app, args)
+    assert done.exit_code == 2
+    assert "127.0.0.1:1" in json.loads(done.stdout)["error"]
+
+
+@pytest.mark.parametrize("settle", ["inf", "nan", "1e9", "-1"])
+def test_a_grace_period_has_bounds(settle: str) -> None:
+    """What is no number of seconds that anybody could mean is refused by the command line."""
+    done = CliRunner().invoke(app, ["check", "--settle", settle])
+    assert done.exit_code == 2
+    assert "Invalid value" in done.output

@@ -1,6 +1,13 @@
 """Carts, receipts, outbox, queues and dead letters."""
 
+from datetime import datetime
+
+from msgspec import Raw
+from pamqp.common import FieldTable
+
+from broker.dead import LAST
 from broker.embedded.messages import Properties, encode_properties
+from broker.messages import SYSTEM, Envelope
 from broker.outbox import derived_id
 from documents.actors import utc_now
 from tests.ops.test_check.plants import Plants, Row
@@ -85,17 +92,33 @@ async def a_message_that_is_never_sent(plants: Plants) -> str:
     return "stuck"
 
 
-def journalled(queue: str, message_id: str) -> Row:
-    """A message in the embedded broker's journal."""
-    properties = Properties(message_id=message_id, message_type="AddItem", delivery_mode=2)
+def journalled(queue: str, message_id: str, failed_at: datetime | None = None, number: int = 0) -> Row:
+    """A message in the embedded broker's journal; a letter may say when it failed."""
+    headers: FieldTable | None = {LAST: failed_at.isoformat()} if failed_at is not None else None
+    properties = Properties(message_id=message_id, message_type="AddItem", delivery_mode=2, headers=headers)
     return {
-        "_id": 10**15,
+        "_id": 10**15 + number,
         "q": queue,
         "e": "",
         "k": queue,
         "p": encode_properties(properties),
         "b": b"no envelope",
     }
+
+
+def waiting(queue: str, key: str, message_id: str = "m") -> Row:
+    """A message in the embedded broker's journal whose body can be read: it is about `key`."""
+    envelope = Envelope(
+        id=message_id,
+        type="OrderConfirmed",
+        version=1,
+        key=key,
+        sender=SYSTEM,
+        accepted_at=utc_now(),
+        correlation_id="test",
+        data=Raw(b"{}"),
+    )
+    return {**journalled(queue, message_id), "b": envelope.to_bytes()}
 
 
 async def a_queue_that_nobody_works_off(plants: Plants) -> str:
