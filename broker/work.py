@@ -67,10 +67,16 @@ class Work:
         raw = await self.commits.loads.get(kind, key)
         return kind.loaded(raw) if raw is not None else None
 
+    def sign(self, changed: tuple[Actor, ...]) -> None:
+        """Has actors note the message that changed them."""
+        for actor in changed:
+            actor.caused_by(self.envelope.id)
+
     async def save(self, *actors: Actor) -> None:
         """Writes changed actors now. Raises `Fenced` where another owner was faster: the handler starts again."""
         changed = tuple(actor for actor in actors if actor.changed)
         if changed:
+            self.sign(changed)
             await self.commits.commit(Unit(actors=changed, span=self.span))
             for actor in changed:
                 actor.saved()
@@ -212,6 +218,7 @@ class Worker:
         else:
             succeed(receipt, effects)
             changed = tuple(actor for actor in (*effects.saved, *effects.created) if actor.changed)
+            work.sign(changed)
             rows = follow_rows(delivery, effects)
         await self._commit(delivery, receipt, rows, changed)
 

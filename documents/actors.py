@@ -58,6 +58,9 @@ class Actor(Stored):
         """What it is now is what the database has."""
         self._loaded_rev = self.rev
 
+    def caused_by(self, message_id: str) -> None:
+        """Notes the message behind the changes since it was loaded, in kinds whose history keeps it."""
+
     @property
     def changed(self) -> bool:
         """Whether there is anything to write."""

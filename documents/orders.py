@@ -96,6 +96,7 @@ class Order(Actor):
     placed_at: datetime
     due_at: datetime | None  # unpaid orders expire then; None once it is settled
     cancelling: bool = False  # a refund was asked for and is under way
+    refund_asked_by: str | None = None  # id of the message that asked for it
     carrier: str | None = None
     tracking_number: str | None = None
     history: list[Change] = []
@@ -134,10 +135,13 @@ class Order(Actor):
         if self.cancelling or self.status not in CANCELLABLE | REFUNDABLE:
             raise CannotCancel(self.id, self.status)
 
-    def ask_refund(self) -> None:
-        """Notes that the money is on its way back; the state follows when the gateway has said so."""
+    def ask_refund(self, message_id: str | None = None) -> None:
+        """Notes that the money is on its way back, and for which message; the state follows when the gateway has
+        said so.
+        """
         self.require_cancellable()
         self.cancelling = True
+        self.refund_asked_by = message_id
         self.touch()
 
     def _enter(self, status: OrderStatus, at: datetime, reason: str | None) -> None:
@@ -153,6 +157,7 @@ class Order(Actor):
                 "status": self.status.value,
                 "due_at": self.due_at,
                 "cancelling": self.cancelling,
+                "refund_asked_by": self.refund_asked_by,
                 "carrier": self.carrier,
                 "tracking_number": self.tracking_number,
                 "history": [change.model_dump() for change in self.history],

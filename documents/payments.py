@@ -64,6 +64,7 @@ class PaymentChange(BaseModel):
     status: PaymentStatus
     at: datetime
     reason: str | None = None
+    cause: str | None = None  # id of the message; None: written by a release that did not note it
 
 
 class Payment(Actor):
@@ -126,6 +127,12 @@ class Payment(Actor):
         if reason is not None:
             self.reason = reason
         self.history = [*self.history, PaymentChange(rev=self.rev, status=status, at=at, reason=reason)]
+
+    def caused_by(self, message_id: str) -> None:
+        """Notes the message behind the changes since it was loaded."""
+        for change in self.history:
+            if change.rev > self.loaded_rev:
+                change.cause = message_id
 
     def delta(self) -> dict[str, Any]:
         """What can change after a payment began."""

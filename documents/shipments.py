@@ -57,6 +57,7 @@ class ShipmentChange(BaseModel):
     status: ShipmentStatus
     at: datetime
     reason: str | None = None
+    cause: str | None = None  # id of the message; None: written by a release that did not note it
 
 
 class Shipment(Actor):
@@ -138,6 +139,12 @@ class Shipment(Actor):
         self.touch()
         self.status = status
         self.history = [*self.history, ShipmentChange(rev=self.rev, status=status, at=at, reason=reason)]
+
+    def caused_by(self, message_id: str) -> None:
+        """Notes the message behind the changes since it was loaded."""
+        for change in self.history:
+            if change.rev > self.loaded_rev:
+                change.cause = message_id
 
     def delta(self) -> dict[str, Any]:
         """What can change after a shipment was made."""

@@ -85,7 +85,7 @@ def cancel_order(order: Order, command: CancelOrder, desk: Desk) -> Effects:
     order.require_cancellable()
     if order.status in CANCELLABLE:
         return _cancel(order, command.reason, desk)
-    order.ask_refund()
+    order.ask_refund(desk.envelope.id)
     return _tell(order, RefundRequested(**_facts(order), reason=command.reason))
 
 

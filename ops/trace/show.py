@@ -66,6 +66,8 @@ def _told(step: Step) -> str:
         return str(detail["failure"])
     if step.kind is Kind.DEED:
         return _told_of_deed(detail)
+    if step.kind is Kind.STATE:
+        detail = {name: value for name, value in detail.items() if name != "cause"}  # it stands above
     return ", ".join(f"{name} {value}" for name, value in detail.items() if value not in (None, ""))
 
 
@@ -82,8 +84,9 @@ def _told_of_deed(detail: dict[str, Any]) -> str:
     who = f"by {detail['by'] or 'somebody whom the audit does not name'}"
     why = f": {detail['why']}" if detail["why"] else ""
     if "run" in detail:
+        why = f"; it ended early{why}" if why else ""
         forced = ", forced" if detail["selection"].get("forced") else ""
-        return f"{who}{why}, run {detail['run'][:ID_SHOWN]}{forced}"
+        return f"{who}, run {detail['run'][:ID_SHOWN]}{forced}{why}"
     failed = f"{detail['reason']} after {_attempts(detail['attempts'])} in {detail['origin']}"
     return f"{who}{why}; {failed}: {detail['error']}"
 

@@ -25,7 +25,10 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class Step:
-    """One thing that happened, and what followed from it. `detail` holds JSON builtins and datetimes."""
+    """One thing that happened, and what followed from it. `detail` holds JSON builtins and datetimes.
+
+    `at` may be the start of the work that it belongs to, or another machine's clock; `after` is known all the same.
+    """
 
     kind: Kind
     at: datetime
@@ -33,11 +36,20 @@ class Step:
     status: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
     follows: list["Step"] = field(default_factory=list)
+    after: "Step | None" = None
+
+    @property
+    def place(self) -> tuple[datetime, int]:
+        """Where it stands among its siblings: at its time, but behind the step that it came `after`."""
+        if self.after is None:
+            return self.at, 0
+        at, rank = self.after.place
+        return (self.at, 0) if self.at > at else (at, rank + 1)
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, "Step"]]:
         """The step and all that followed, causes before effects, each with its depth."""
         yield depth, self
-        for step in sorted(self.follows, key=lambda each: each.at):
+        for step in sorted(self.follows, key=lambda each: each.place):
             yield from step.walk(depth + 1)
 
 
@@ -53,7 +65,7 @@ class Trace:
 
     def walk(self) -> Iterator[tuple[int, Step]]:
         """All steps with their depth, causes before effects."""
-        for root in sorted(self.roots, key=lambda each: each.at):
+        for root in sorted(self.roots, key=lambda each: each.place):
             yield from root.walk()
 
     @property

@@ -1,27 +1,17 @@
 """Putting an order's trace together: messages by what caused them, and what each of them did beneath it.
 
 A message is a step; beneath it stand its receipts, one a group, and beneath a receipt what changed with it: states,
-stock, the gateway's books, mails; and the messages that followed. A receipt names its message's cause, so the tree is
-read off, not guessed. Changes of payment and parcel are placed by time: beneath the first receipt of their group that
-was written at their moment or after it. The gateway's entries stand beneath the message that asks for such an entry.
+stock, the gateway's books, mails; and the messages that followed. A receipt names its message's cause, and a change the
+message that it was made for, so the tree is read off, not guessed.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
-from ops.trace.found import Found, Row
+from ops.trace.found import Found
 from ops.trace.past import Past
+from ops.trace.states import order_states, payment_states, shipment_states
 from ops.trace.steps import Kind, Step, Trace
 from ops.trace.weaving import Weaving
-
-BEFORE = datetime.min.replace(tzinfo=UTC)
-ASKED_BY = {  # messages to payments, the usual one first
-    "authorized": ("OrderPlaced",),
-    "declined": ("OrderPlaced",),
-    "captured": ("OrderShipped",),
-    "voided": ("OrderCancelled", "ExpireOrder"),
-    "refunded": ("RefundRequested", "OrderCancelled"),
-}
 
 
 def weave(found: Found) -> Trace:
@@ -30,7 +20,9 @@ def weave(found: Found) -> Trace:
     _receipts(weaving)
     _broker(weaving)
     Past(weaving).hang()
-    _states(weaving)
+    order_states(weaving)
+    shipment_states(weaving)
+    payment_states(weaving)
     _effects(weaving)
     roots = list(weaving.loose)
     for id_, step in weaving.messages.items():
@@ -104,33 +96,8 @@ def _broker(weaving: Weaving) -> None:
         message.follows.append(step)
 
 
-def _states(weaving: Weaving) -> None:
-    """Every change in the histories of order, payment and parcel."""
-    found = weaving.found
-    for change in found.order["history"]:
-        rev = change["rev"]
-        # The order was made with the receipt of its cart's message; its own mailbox counts revs from then on.
-        with_receipt = (
-            weaving.receipt_for("orders", change["at"], rev=rev)
-            if rev > 1
-            else weaving.receipt_for("carts", change["at"], about="PlaceOrder")
-        )
-        weaving.put(_state("order", change), with_receipt)
-    for kind, group, actor in (
-        ("payment", "payments", found.payment),
-        ("shipment", "shipments", found.shipment),
-    ):
-        for change in actor["history"] if actor is not None else ():
-            weaving.put(_state(kind, change), weaving.receipt_for(group, change["at"]))
-
-
-def _state(kind: str, change: Row) -> Step:
-    detail = {"rev": change["rev"], **({"reason": change["reason"]} if change["reason"] else {})}
-    return Step(Kind.STATE, change["at"], kind, change["status"], detail)
-
-
 def _effects(weaving: Weaving) -> None:
-    """Stock by the message that moved it, the gateway's entries by time, mails by their event."""
+    """Stock by the message that moved it, mails by their event."""
     found = weaving.found
     receipts = {
         row["message_id"]: step for row, step in weaving.receipts if row["group"] in ("carts", "orders")
@@ -139,13 +106,6 @@ def _effects(weaving: Weaving) -> None:
         counts = {"on_hand": movement["on_hand"], "reserved": movement["reserved"]}
         step = Step(Kind.STOCK, movement["at"], movement["isbn"], movement["reason"], counts)
         weaving.put(step, receipts.get(movement["cause"]))
-    for entry in found.charge["entries"] if found.charge is not None else ():
-        detail = {"amount": entry["amount"], "currency": found.charge["currency"] if found.charge else ""}
-        step = Step(Kind.CHARGE, entry["at"], "gateway", entry["entry"], detail)
-        asked = (
-            weaving.receipt_for("payments", BEFORE, about=type_) for type_ in ASKED_BY.get(entry["entry"], ())
-        )
-        weaving.put(step, next((receipt for receipt in asked if receipt is not None), None))
     for mail in found.notifications:
         with_receipt = weaving.receipt_for(
             "notifications", mail["sent_at"] or found.order["placed_at"], about=mail["event"]

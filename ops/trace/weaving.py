@@ -44,6 +44,15 @@ class Weaving:
                 return step
         return None
 
+    def beneath(self, group: str, message_id: str, at: datetime) -> Step | None:
+        """Where a change belongs that a message caused: beneath its receipt, or, where an earlier attempt made it or
+        there is no receipt yet, beneath the message.
+        """
+        for row, step in self.receipts:
+            if (row["group"], row["message_id"]) == (group, message_id) and at >= step.at:
+                return step
+        return self.messages.get(message_id)
+
     def put(self, step: Step, beneath: Step | None) -> None:
         """Files a step where it belongs; one whose receipt is gone stands by itself."""
         (beneath.follows if beneath is not None else self.loose).append(step)

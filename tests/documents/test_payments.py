@@ -48,6 +48,18 @@ def test_money_is_taken_only_after_it_was_held_and_never_after_a_void() -> None:
         walk((first,))
 
 
+def test_a_change_names_the_message_that_it_was_made_for() -> None:
+    """Those since it was loaded are this message's; what was written before stays another's."""
+    payment = a_payment()
+    payment.caused_by("placed")
+    loaded = Payment.loaded(payment.stored())
+    loaded.move(S.VOIDING, NOW)
+    loaded.move(S.VOIDED, NOW)
+    loaded.caused_by("cancelled")
+    written = loaded.delta()["$set"]["history"]
+    assert [change["cause"] for change in written] == ["placed", "cancelled", "cancelled"]
+
+
 @given(way=st.lists(st.sampled_from(S)))
 def test_a_refused_move_changes_nothing(way: list[PaymentStatus]) -> None:
     """Any sequence of moves: allowed ones are on record, refused ones leave no trace."""

@@ -56,6 +56,17 @@ def test_a_parcel_goes_forward_or_not_at_all(steps: list[str]) -> None:
     assert shipment.rev == len(shipment.history)
 
 
+def test_a_change_names_the_message_that_it_was_made_for() -> None:
+    """Those since it was loaded are this message's; what was written before stays another's."""
+    shipment = a_shipment()
+    shipment.caused_by("confirmed")
+    loaded = Shipment.loaded(shipment.stored())
+    loaded.dispatch("Pony Post", "PP-1", NOW)
+    loaded.caused_by("handed over")
+    written = loaded.delta()["$set"]["history"]
+    assert [change["cause"] for change in written] == ["confirmed", "handed over"]
+
+
 def test_a_recalled_parcel_is_not_handed_over_again() -> None:
     """The same hand-over, said again after the recall, is refused."""
     shipment = a_shipment()

@@ -117,6 +117,27 @@ async def test_every_change_stands_beneath_the_receipt_that_made_it(
     assert changes("mail") == [("sent", event) for event in mailed]
 
 
+async def test_a_refund_is_told(filled: tuple[Database, Journeys]) -> None:
+    """The order waits for its money to go back; changes of payment and parcel name the messages they stand beneath."""
+    database, journeys = filled
+    steps = await steps_of(database, journeys.orders["refunded"])
+    states = [step for step in steps if step["kind"] == "state"]
+    assert [step["status"] for step in states if step["what"] == "order"] == [
+        "placed",
+        "confirmed",
+        "shipped",
+        "cancelling",
+        "refunded",
+    ]
+    for step in states:
+        if step["what"] != "order":
+            receipt = above(steps, step)
+            assert receipt is not None
+            message = above(steps, receipt)
+            assert message is not None
+            assert step["cause"] == message["id"]
+
+
 async def test_causes_come_before_effects(filled: tuple[Database, Journeys]) -> None:
     """Nothing is deeper than one below what stands before it, and a message never before its cause."""
     database, journeys = filled
