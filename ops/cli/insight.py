@@ -108,6 +108,10 @@ def check(
 
 def trace(
     order: Annotated[str, typer.Argument(help="The order's id.")],
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Look through all receipts since, for commands that changed nothing."),
+    ] = False,
     as_json: Json = False,
     management: Management = None,
     data: Data = DEFAULT_DATA,
@@ -118,7 +122,7 @@ def trace(
 
     async def told() -> Trace:
         async with _system(data, management) as (database, broker):
-            return await run(database, order, broker)
+            return await run(database, order, broker, everything=everything)
 
     try:
         found = asyncio.run(told())

@@ -1,11 +1,16 @@
 """Reading everything that is kept about one order."""
 
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+
 import msgspec
 from pymongo.asynchronous.database import AsyncDatabase
 
 from broker.letters import HELD_MAX, LettersBusy
 from broker.messages import Envelope
 from broker.topology import GROUPS
+from documents.operations import receipt_id
+from handlers.expiry import expiry_of
 from ops.check.looking import EMBEDDED, BrokerAddress, looking_at
 from ops.check.queues import JournalQueues
 from ops.trace.found import Found, Row
@@ -13,6 +18,8 @@ from ops.trace.steps import Trace
 from ops.trace.weave import weave
 
 Database = AsyncDatabase[Row]
+
+SKEW_MAX = timedelta(minutes=1)  # between the clocks of two workers
 
 
 class NoSuchOrder(Exception):
@@ -22,16 +29,34 @@ class NoSuchOrder(Exception):
         super().__init__(f"there is no order {order_id} in the database {database}: is its id complete?")
 
 
-async def trace(database: Database, order_id: str, broker: BrokerAddress | None = EMBEDDED) -> Trace:
-    """Everything that is kept about an order. Receipts are kept 30 days. Raises `NoSuchOrder`, `PyMongoError`."""
+async def trace(
+    database: Database, order_id: str, broker: BrokerAddress | None = EMBEDDED, *, everything: bool = False
+) -> Trace:
+    """What is kept about an order. Receipts are kept 30 days.
+
+    Receipts are found by the messages that documents name, and by the correlations of these. `everything` also looks
+    through all receipts since the order was placed, for those that changed nothing: refused commands, repeats.
+    Raises `NoSuchOrder`, `PyMongoError`.
+    """
     order = await database["orders"].find_one({"_id": order_id})
     if order is None:
         raise NoSuchOrder(order_id, database.name)
     found = Found(order)
     await _read_documents(database, found)
-    await _read_receipts(database, found)
+    await _read_receipts(database, found, named(found))
+    if everything:
+        await _read_all_receipts(database, found)
     await _read_broker(database, broker, found)
+    await _read_receipts(
+        database,
+        found,
+        {receipt_id(letter.group.name, letter.message_id) for letter in found.letters},
+        {letter.correlation_id for letter in found.letters}
+        | {envelope.correlation_id for _, envelope in found.waiting},
+    )
+    await _read_outbox(database, found)
     await _read_audit(database, found)
+    _remark(found, everything=everything)
     return weave(found)
 
 
@@ -41,32 +66,82 @@ async def _read_documents(database: Database, found: Found) -> None:
     found.payment = await database["payments"].find_one({"_id": order_id})
     found.charge = await books["charges"].find_one({"_id": order_id})
     found.shipment = await database["shipments"].find_one({"_id": order_id})
-    found.movements = await database["movements"].find({"order_id": order_id}).to_list()
+    # `$type`: without it the planner does not see that the partial index holds all of them.
+    moved = {"order_id": {"$eq": order_id, "$type": "string"}}
+    found.movements = await database["movements"].find(moved).to_list()
     found.notifications = await database["notifications"].find({"order_id": order_id}).to_list()
 
 
-async def _read_receipts(database: Database, found: Found) -> None:
-    """Its PlaceOrder's, all that are about it, and what these caused; and the rows of the outbox."""
+def named(found: Found) -> set[str]:
+    """The ids of receipts that the order's documents tell of; not all are there."""
     order = found.order
-    found.placed = await database["receipts"].find_one({"_id": f"carts/{order['placed_by']}"})
-    if found.placed is None:
-        found.remarks.append(
-            f"the receipt of its PlaceOrder (carts/{order['placed_by']}) is not kept any more"
-        )
-    receipts = {row["_id"]: row async for row in database["receipts"].find({"key": order["_id"]})}
-    if found.placed is not None:
-        receipts[found.placed["_id"]] = found.placed
-    correlations = {row["correlation_id"] for row in receipts.values()} - {""}
-    same = database["receipts"].find({"correlation_id": {"$in": list(correlations)}})
+    receipts = {
+        receipt_id("carts", order["placed_by"]),
+        receipt_id("payments", expiry_of(order["_id"])),
+        *(receipt_id("orders", movement["cause"]) for movement in found.movements),
+    }
+    if order.get("refund_asked_by"):
+        receipts.add(receipt_id("orders", order["refund_asked_by"]))
+    for group, actor in (("payments", found.payment), ("shipments", found.shipment)):
+        causes = (change.get("cause") for change in (actor["history"] if actor is not None else ()))
+        receipts.update(receipt_id(group, cause) for cause in causes if cause)
+    return receipts
+
+
+async def _read_receipts(
+    database: Database, found: Found, ids: AbstractSet[str], correlations: AbstractSet[str] = frozenset()
+) -> None:
+    """These, what has a correlation of theirs and is about the order, and what that caused."""
+    receipts = {row["_id"]: row for row in found.receipts}
+    new = list(ids - receipts.keys())
+    receipts.update({row["_id"]: row async for row in database["receipts"].find({"_id": {"$in": new}})})
+    known = {row["correlation_id"] for row in found.receipts}
+    wanted = {*correlations, *(row["correlation_id"] for row in receipts.values())} - known - {""}
+    same = database["receipts"].find({"correlation_id": {"$in": list(wanted)}})
     candidates = {row["_id"]: row async for row in same if row["_id"] not in receipts}
-    _adopt(receipts, candidates)
+    about = {key: row for key, row in candidates.items() if row["key"] == found.order["_id"]}
+    receipts.update(about)
+    _adopt(receipts, {key: row for key, row in candidates.items() if key not in about})
     found.receipts = list(receipts.values())
+
+
+async def _read_all_receipts(database: Database, found: Found) -> None:
+    """Those about the order that nothing leads to: a walk along the index on `at`, the longer the older the order."""
+    order = found.order
+    since = {"at": {"$gte": order["placed_at"] - SKEW_MAX}, "key": order["_id"]}
+    rows = await database["receipts"].find(since, {"correlation_id": 1}).to_list()
+    ids, correlations = {row["_id"] for row in rows}, {row["correlation_id"] for row in rows}
+    await _read_receipts(database, found, ids, correlations)
+
+
+async def _read_outbox(database: Database, found: Found) -> None:
+    """Rows of its messages, chosen by the database: the outbox has no index for it, and is empty but for what waits."""
     messages = {row["message_id"] for row in found.receipts}
-    async for row in database["outbox"].find({}):
+    correlations = {row["correlation_id"] for row in found.receipts} | {expiry_of(found.order["_id"])}
+    async for row in database["outbox"].find({"correlation_id": {"$in": list(correlations - {""})}}):
         envelope = _envelope_of(bytes(row["body"]))
-        about = envelope is not None and (envelope.key == order["_id"] or envelope.causation_id in messages)
+        about = envelope is not None and (
+            envelope.key == found.order["_id"] or envelope.causation_id in messages
+        )
         if about or row["message_id"] in messages:
             found.outbox.append(row)
+
+
+def _remark(found: Found, *, everything: bool) -> None:
+    """Says what is missing."""
+    placed_by = receipt_id("carts", found.order["placed_by"])
+    found.placed = next((row for row in found.receipts if row["_id"] == placed_by), None)
+    if found.placed is None:
+        found.remarks.append(f"the receipt of its PlaceOrder ({placed_by}) is not kept any more")
+    changes = [
+        change
+        for actor in (found.payment, found.shipment)
+        for change in (actor["history"] if actor is not None else ())
+    ]
+    if not everything and not all(change.get("cause") for change in changes):
+        found.remarks.append(
+            "an earlier release wrote changes of its payment or parcel, which name no message: --all looks for those"
+        )
 
 
 def _adopt(receipts: dict[str, Row], candidates: dict[str, Row]) -> None:

@@ -211,6 +211,7 @@ async def test_what_is_on_its_way_and_what_is_dead(plants: Plants) -> None:
         "type": "ExpireOrder",
         "exchange": "quire.commands",
         "routing_key": "payments.1",
+        "correlation_id": mail["correlation_id"],
     }
     await plants.database["outbox"].insert_one(
         {**row, "body": envelope.to_bytes(), "created_at": now, "lease_until": now}
