@@ -6,9 +6,10 @@ import pytest
 
 from broker.dead import LAST
 from broker.outbox import derived_id
+from broker.topology import BY_NAME
 from documents.actors import utc_now
 from ops.check import Report, check
-from ops.check.excuses import LONGEST_RETRY
+from ops.check.excuses import LONGEST_RETRY, replays
 from ops.check.queues import Waiting
 from ops.check.view import View
 from tests.ops.test_check.plants import Plants, Row
@@ -90,6 +91,20 @@ async def test_where_bodies_cannot_be_read_the_excuse_is_bounded(
     )
     assert view.waits("payments", ("o",), now - since) is excused
     assert not view.waits("orders", ("o",), now - since)
+
+
+async def test_the_last_replay_of_each_group_is_known(plants: Plants) -> None:
+    """One of all groups counts for each of them, and of several the latest does."""
+    now = utc_now()
+    runs = [("first", {}, 3 * MINUTE), ("second", {"group": "payments"}, MINUTE), ("third", {}, 5 * MINUTE)]
+    await plants.database["audit"].insert_many(
+        [
+            {"_id": run, "deed": "replayed", "at": now - ago, "selection": {"forced": False, **selection}}
+            for run, selection, ago in runs
+        ]
+    )
+    found = await replays(plants.database)
+    assert found == {**dict.fromkeys(BY_NAME, now - 3 * MINUTE), "payments": now - MINUTE}
 
 
 async def poisoned(plants: Plants) -> Row:
