@@ -60,6 +60,10 @@ class Receipt(Document):
             IndexModel(
                 [("accepted_at", ASCENDING)], name="open", partialFilterExpression={"status": "pending"}
             ),
+            # Only what was refused or failed: no document of an actor names those.
+            IndexModel(
+                [("key", ASCENDING)], name="refused", partialFilterExpression={"problem": {"$type": "object"}}
+            ),
         ]
 
 

@@ -110,7 +110,7 @@ def trace(
     order: Annotated[str, typer.Argument(help="The order's id.")],
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Look through all receipts since, for commands that changed nothing."),
+        typer.Option("--all", help="Look through all receipts since, for repeats that changed nothing."),
     ] = False,
     as_json: Json = False,
     management: Management = None,

@@ -34,8 +34,8 @@ async def trace(
 ) -> Trace:
     """What is kept about an order. Receipts are kept 30 days.
 
-    Receipts are found by the messages that documents name, and by the correlations of these. `everything` also looks
-    through all receipts since the order was placed, for those that changed nothing: refused commands, repeats.
+    Receipts are found by the messages that documents name, by correlations of these, and where they tell of a problem.
+    `everything` also looks through all receipts since the order was placed, for repeats that changed nothing.
     Raises `NoSuchOrder`, `PyMongoError`.
     """
     order = await database["orders"].find_one({"_id": order_id})
@@ -44,8 +44,11 @@ async def trace(
     found = Found(order)
     await _read_documents(database, found)
     await _read_receipts(database, found, named(found))
+    await _read_receipts_where(database, found, {"key": order_id, "problem": {"$type": "object"}})
     if everything:
-        await _read_all_receipts(database, found)
+        # Along the index on `at`: a walk that is the longer the older the order is.
+        since = {"at": {"$gte": order["placed_at"] - SKEW_MAX}, "key": order_id}
+        await _read_receipts_where(database, found, since)
     await _read_broker(database, broker, found)
     await _read_receipts(
         database,
@@ -105,11 +108,9 @@ async def _read_receipts(
     found.receipts = list(receipts.values())
 
 
-async def _read_all_receipts(database: Database, found: Found) -> None:
-    """Those about the order that nothing leads to: a walk along the index on `at`, the longer the older the order."""
-    order = found.order
-    since = {"at": {"$gte": order["placed_at"] - SKEW_MAX}, "key": order["_id"]}
-    rows = await database["receipts"].find(since, {"correlation_id": 1}).to_list()
+async def _read_receipts_where(database: Database, found: Found, wanted: Row) -> None:
+    """Those that nothing may lead to, and what leads from them."""
+    rows = await database["receipts"].find(wanted, {"correlation_id": 1}).to_list()
     ids, correlations = {row["_id"] for row in rows}, {row["correlation_id"] for row in rows}
     await _read_receipts(database, found, ids, correlations)
 

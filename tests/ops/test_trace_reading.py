@@ -53,10 +53,24 @@ async def test_documents_lead_to_every_message(filled: tuple[Database, Journeys]
         assert quick.remarks == ()
 
 
-async def test_a_refused_command_is_found_among_all(
+async def test_a_repeat_that_changed_nothing_is_found_among_all(
     plants: Plants, mongod: Mongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It changed nothing, so nothing leads to it but a look through all receipts since the order was placed."""
+    order = plants.orders["delivered"]
+    like = await plants.one("receipts", {"key": order, "type": "DispatchShipment"})
+    repeat = {"_id": "shipments/again", "message_id": "again", "correlation_id": "another"}
+    await plants.database["receipts"].insert_one({**like, **repeat})
+    assert "again" not in await messages(plants.database, order)
+    assert "again" in await messages(plants.database, order, everything=True)
+    monkeypatch.setenv("QUIRE_MONGODB_URL", mongod.url)
+    monkeypatch.setenv("QUIRE_DATABASE", plants.database.name)
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["trace", order, "--all", "--json"])
+    assert "again" in [step.get("id") for step in json.loads(done.output)["steps"]]
+
+
+async def test_a_refused_command_is_found(plants: Plants) -> None:
+    """Nothing leads to it either, but the index of what was refused."""
     order = plants.orders["delivered"]
     like = await plants.one("receipts", {"key": order, "type": "DispatchShipment"})
     refused = {
@@ -64,14 +78,10 @@ async def test_a_refused_command_is_found_among_all(
         "message_id": "again",
         "correlation_id": "another",
         "status": "rejected",
+        "problem": {"code": "conflict"},
     }
     await plants.database["receipts"].insert_one({**like, **refused})
-    assert "again" not in await messages(plants.database, order)
-    assert "again" in await messages(plants.database, order, everything=True)
-    monkeypatch.setenv("QUIRE_MONGODB_URL", mongod.url)
-    monkeypatch.setenv("QUIRE_DATABASE", plants.database.name)
-    done = await asyncio.to_thread(CliRunner().invoke, app, ["trace", order, "--all", "--json"])
-    assert "again" in [step.get("id") for step in json.loads(done.output)["steps"]]
+    assert "again" in await messages(plants.database, order)
 
 
 async def test_changes_of_an_earlier_release_are_pointed_out(plants: Plants) -> None:
