@@ -35,6 +35,8 @@ Reason: TypeAlias = Literal[
 """Why a message became a dead letter, as people read it; docs/actors.md says what each means and what to do."""
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
+NEVER_FINISHED: frozenset[Reason] = frozenset({"killed its worker", "delivery limit reached"})
+"""Nobody saw the end of it: its worker died of it, or of one that was delivered with it."""
 
 
 class Unsound(Exception):

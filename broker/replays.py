@@ -19,6 +19,7 @@ AFTER = "x-quire-replay-after"
 REPLAYS = "x-quire-replays"
 HISTORY = "x-quire-history"
 EARLIER = "x-quire-earlier-attempts"
+KILLED = "x-quire-killed"
 
 HISTORY_MAX = 10  # the latest failures, one line each
 
@@ -29,7 +30,8 @@ class Replay:
 
     `supersedes` is the `at` of the failed receipt; `forced` lets it through where its actor has moved on, or where it
     is too old; `after` is the message of the same actor that went before it in the same run; `count` is how often the
-    message was replayed, this time included; `history` has a line for each earlier failure, the latest last.
+    message was replayed, this time included; `history` has a line for each earlier failure, the latest last; `killed`
+    says that its worker died of it, or may have, when it was last delivered.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Replay:
     count: int = 1
     history: tuple[str, ...] = ()
     earlier_attempts: int = 0
+    killed: bool = False
 
     @classmethod
     def read(cls, headers: Mapping[str, Any]) -> "Replay | None":
@@ -61,6 +64,7 @@ class Replay:
             count_of(headers.get(REPLAYS)),
             history_of(headers.get(HISTORY)),
             count_of(headers.get(EARLIER)),
+            headers.get(KILLED) is True,
         )
 
     @property
@@ -77,7 +81,13 @@ class Replay:
     def headers(self) -> dict[str, Any]:
         """What the replayed message travels with."""
         after = {AFTER: self.after} if self.after is not None else {}
-        return {**self.told, **after, SUPERSEDES: self.supersedes.isoformat(), FORCED: self.forced}
+        return {
+            **self.told,
+            **after,
+            SUPERSEDES: self.supersedes.isoformat(),
+            FORCED: self.forced,
+            KILLED: self.killed,
+        }
 
     def may_supersede(self, receipt: Mapping[str, Any]) -> bool:
         """Whether that receipt is the failure that this replay answers."""

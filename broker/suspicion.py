@@ -3,7 +3,8 @@
 A message that kills its worker is given back with everything that the worker held, and all of it is counted once more:
 the broker's limit alone would bury its neighbours with it. So from its third return on a message is tried in a batch of
 its own, and a note in the database says so beforehand. A worker that finds enough such notes knows the killer by name
-and buries it unread; its neighbours have been worked off one by one, and nobody has come near the limit.
+and buries it unread; its neighbours have been worked off one by one, and nobody has come near the limit. A killer that
+is replayed is a suspect from its first delivery, and one death is enough: people replay many at once.
 
 The prefetch stays what it is: a quorum queue puts what comes back behind what came back earlier and was not taken yet
 (docs/decisions/0010), so that a head taken with a prefetch of one would be overtaken by its followers.
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 SUSPECT_AFTER = 3  # deliveries that ended without an ack
 TRIES_ALONE_MAX = 3
+TRIES_REPLAYED_MAX = 1  # of one that was buried for it
 PAUSE_STEP_S = 0.1
 PAUSE_MAX_S = 1.0
 CLEARED_AFTER_S = 2.0  # what waits for the outside so long is not killing anybody
@@ -44,13 +46,18 @@ class KilledItsWorker(Exception):
 
 
 def is_suspect(delivery: Delivery) -> bool:
-    """Whether a message came back so often that it is to be taken alone."""
-    return delivery.returns >= SUSPECT_AFTER
+    """Whether a message came back so often, or killed before, that it is to be taken alone."""
+    return delivery.returns >= SUSPECT_AFTER or has_killed(delivery)
+
+
+def has_killed(delivery: Delivery) -> bool:
+    """Whether it is the replay of a message that was buried because its workers died."""
+    return delivery.replay is not None and delivery.replay.killed
 
 
 def pause_s(delivery: Delivery) -> float:
     """Seconds before a suspect of a group without order is tried: whatever else it holds goes first."""
-    return min(PAUSE_MAX_S, PAUSE_STEP_S * (delivery.returns - SUSPECT_AFTER + 1))
+    return min(PAUSE_MAX_S, PAUSE_STEP_S * max(1, delivery.returns - SUSPECT_AFTER + 1))
 
 
 class Suspicion:
@@ -72,7 +79,7 @@ class Suspicion:
         )
         assert row is not None  # it was upserted
         delivery.noted = True
-        if row["tries"] > TRIES_ALONE_MAX:
+        if row["tries"] > (TRIES_REPLAYED_MAX if has_killed(delivery) else TRIES_ALONE_MAX):
             delivery.fail(KILLED, KilledItsWorker(delivery, row["tries"] - 1))
 
     async def clear(self, delivery: Delivery) -> None:

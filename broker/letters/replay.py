@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from broker.connection import Endpoint
-from broker.delivery import FIRST_FAILED_HEADER
+from broker.delivery import FIRST_FAILED_HEADER, NEVER_FINISHED
 from broker.letters.letter import Letter
 from broker.letters.reading import HELD_MAX, Held, LettersUnavailable, Reader, Reading, reader
 from broker.letters.result import Result
@@ -197,6 +197,7 @@ class _Run:
             count=letter.replays + 1,
             history=letter.story[-HISTORY_MAX:],
             earlier_attempts=letter.earlier_attempts + letter.attempts,
+            killed=letter.reason in NEVER_FINISHED,
         )
 
 

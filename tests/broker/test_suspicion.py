@@ -9,9 +9,10 @@ import pytest
 
 from broker.actors.mailboxes import Mailboxes
 from broker.groups import Effects, OrderedGroup, UnorderedGroup
+from broker.letters import Selection, replay
 from broker.messages import AddItem, ExpireOrder, OrderCancelled
 from broker.runtime import Died, Runtime
-from broker.suspicion import KILLED, SUSPECT_AFTER, TRIES_ALONE_MAX, is_suspect, pause_s
+from broker.suspicion import KILLED, SUSPECT_AFTER, TRIES_ALONE_MAX, TRIES_REPLAYED_MAX, is_suspect, pause_s
 from broker.telemetry import Round, Telemetry, Traced
 from broker.topology import BY_NAME, DELIVERY_LIMIT, slot_of
 from handlers.carts import CARTS
@@ -74,14 +75,14 @@ async def one_life(house: House, group: Group, worker: Runtime | None = None) ->
     return worker
 
 
-async def lives_until_dead(house: House, group: Group, queue: str) -> int:
-    """How many workers a deadly message needs until it is a dead letter."""
+async def lives_until_dead(house: House, group: Group, queue: str, letters: int = 1) -> int:
+    """How many workers deadly messages need until they are dead letters."""
     for life in range(LIVES_MAX):
         worker = await house.worker(group)
         struck = asyncio.create_task(one_life(house, group, worker))
 
         async def over(struck: asyncio.Task[Runtime] = struck) -> bool:
-            return struck.done() or await house.waiting(f"{queue}.dead") > 0
+            return struck.done() or await house.waiting(f"{queue}.dead") >= letters
 
         await until(over, "the worker to be struck, or the message to be dead", 30)
         if not struck.done():
@@ -137,6 +138,34 @@ async def test_in_an_unordered_group(house: House) -> None:
     assert {receipt["status"] for receipt in receipts} == {"succeeded"}
     assert (await house.get("payments.dead")).message_id == killer
     assert await house.waiting("payments.dead") == 0
+
+
+@ALL_BROKERS
+async def test_killers_that_are_replayed_together(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One death each: whoever waits with ten of them comes back ten times, and the broker's limit is twenty."""
+    await house.sell(stock=10_000)
+    group = deadly_carts()
+    carts = [shopper(number) for number in range(20)]
+    killers = [await house.send(add(cart_id, DEADLY), sender) for sender, cart_id in carts[:10]]
+    with monkeypatch.context() as buried_unread:
+        buried_unread.setattr("broker.suspicion.SUSPECT_AFTER", 0)
+        buried_unread.setattr("broker.suspicion.TRIES_ALONE_MAX", 0)
+        undertaker = await house.worker(group)
+        await house.receipts(killers)
+        await until(lambda: all_dead(house, 10), "ten letters")
+        await house.stop(undertaker)
+    result = await replay(house.endpoint, house.publisher, Selection(group="carts"), by="staff")
+    assert result.done == 10
+    neighbours = [await house.send(add(cart_id), sender) for sender, cart_id in carts]
+    assert await lives_until_dead(house, group, "carts", 10) == 10 * TRIES_REPLAYED_MAX
+    assert {each["problem"]["reason"] for each in await house.receipts(killers)} == {KILLED}
+    assert {each["status"] for each in await house.receipts(neighbours)} == {"succeeded"}
+    await house.empty(*BY_NAME["carts"].queues)
+
+
+async def all_dead(house: House, letters: int) -> bool:
+    """Whether so many letters stand."""
+    return await house.waiting("carts.dead") == letters
 
 
 async def test_innocents_that_came_back_often_are_worked_off(house: House) -> None:
@@ -218,6 +247,7 @@ def stub(number: int, returns: int) -> Any:
         actor = ("carts", str(number))
         due = 0.0
         gone = False
+        replay = None
 
     made: Any = Stub()
     made.returns = returns

@@ -14,6 +14,7 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel
 
 from broker.messages import Envelope
 from broker.runtime import GaveUp
+from broker.suspicion import KilledItsWorker
 from broker.topology import COMMANDS_EXCHANGE, EVENTS_EXCHANGE, GROUPS, SLOTS
 from tests.faults.kinds.kind import kind
 
@@ -24,7 +25,7 @@ LISTENED_S = 2.0
 KEPT_MAX = 400
 WEEK = timedelta(days=7)
 SLOTS_HEARD = 16
-EXITS_CAUSE = GaveUp.__name__
+EXITS = (GaveUp.__name__, KilledItsWorker.__name__)  # what the letters of a killer say
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -150,7 +151,7 @@ async def replay_dead(nemesis: Nemesis, _fault: Fault, done: Done, _dice: Random
     found = await nemesis.staff("GET", "/admin/dead")
     replayed = 0
     for cause in found["causes"]:
-        if EXITS_CAUSE not in cause["error"]:
+        if not any(each in cause["error"] for each in EXITS):
             answer = await nemesis.staff("POST", "/admin/dead/replay", {"cause": cause["id"]})
             replayed += answer["done"]
     done.what = f"{replayed} letters of {len(found['causes'])} causes"
