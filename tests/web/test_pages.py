@@ -94,7 +94,7 @@ async def test_typed_before_the_script(visit: NewVisit) -> None:
     guest = await visit()
     page = guest.page
     held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
-    await page.route("**/assets/main-*.js", held.set_result)
+    await page.route("**/assets/main-*.js", lambda route: held.set_result(route))  # noqa: PLW0108 - Playwright marks it
     await page.goto("/", wait_until="commit")
     await page.get_by_role("searchbox", name="Search books").press_sequentially("moonst")
     await (await held).continue_()
