@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -189,6 +189,26 @@ async def alarmed(rabbitmq: RabbitMQ) -> AsyncIterator[None]:
         await rabbitmq.ctl("set_vm_memory_high_watermark", before.strip())
 
 
+async def silent_until(publisher: Publisher, release: Callable[[], None]) -> None:
+    """Publishes to a broker that says nothing: unknown, then refused at once; and again once it is released."""
+    with pytest.raises(OutcomeUnknown):
+        await say(publisher, "payments.dead", message_id="sent")
+
+    async def known() -> bool:
+        return publisher.refusing == "the broker does not answer"
+
+    await until(known, "the silence to be noticed")
+    with pytest.raises(BrokerUnavailable, match="does not answer"):
+        await say(publisher, "payments.dead", message_id="refused")
+    release()
+
+    async def answers() -> bool:
+        return publisher.refusing is None
+
+    await until(answers, "the publisher to hear the broker again")
+    await say(publisher, "payments.dead", message_id="after")
+
+
 async def test_an_embedded_broker_whose_journal_went_silent_is_known() -> None:
     """What was sent is unknown within the limit, then everything is refused at once until the journal is back."""
 
@@ -206,22 +226,7 @@ async def test_an_embedded_broker_whose_journal_went_silent_is_known() -> None:
     await declare.apply(connection)
     await connection.close()
     async with publishing(server, timeout_s=0.5) as publisher:
-        with pytest.raises(OutcomeUnknown):
-            await say(publisher, "payments.dead", message_id="sent")
-
-        async def known() -> bool:
-            return publisher.refusing == "the broker does not answer"
-
-        await until(known, "the silence to be noticed")
-        with pytest.raises(BrokerUnavailable, match="does not answer"):
-            await say(publisher, "payments.dead", message_id="refused")
-        journal.open.set()
-
-        async def answers() -> bool:
-            return publisher.refusing is None
-
-        await until(answers, "the publisher to hear the broker again")
-        await say(publisher, "payments.dead", message_id="after")
+        await silent_until(publisher, journal.open.set)
     await server.stop()
 
 
@@ -231,20 +236,5 @@ async def test_a_broker_that_went_silent_is_known_and_what_it_had_is_unknown(rab
     await wire.mend()
     async with publishing(wire.url, timeout_s=0.5) as publisher:
         wire.hold()
-        with pytest.raises(OutcomeUnknown):
-            await say(publisher, "payments.dead", message_id="sent")
-
-        async def known() -> bool:
-            return publisher.refusing == "the broker does not answer"
-
-        await until(known, "the silence to be noticed")
-        with pytest.raises(BrokerUnavailable, match="does not answer"):
-            await say(publisher, "payments.dead", message_id="refused")
-        wire.release()
-
-        async def answers() -> bool:
-            return publisher.refusing is None
-
-        await until(answers, "the publisher to hear the broker again")
-        await say(publisher, "payments.dead", message_id="after")
+        await silent_until(publisher, wire.release)
     await wire.cut()
