@@ -4,6 +4,7 @@ An actor is changed by one message at a time, in its mailbox's order; `rev` is t
 in which two workers believe that they own it.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
@@ -25,6 +26,15 @@ class Stored(Document):
         BaseModel.__init__(self, **data)
 
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # keeps pydantic's fast path
+
+
+class CausedChange(BaseModel):
+    """One change of state in an actor's history; `rev` is the actor's revision after it."""
+
+    rev: int
+    at: datetime
+    reason: str | None = None
+    cause: str | None = None  # id of the message; None: written by a release that did not note it
 
 
 class Actor(Stored):
@@ -91,6 +101,13 @@ class Actor(Stored):
         raw = self.stored()
         del raw["_id"]
         return {"$set": raw}
+
+
+def note_cause(history: Iterable[CausedChange], loaded_rev: int, message_id: str) -> None:
+    """Names the message behind those changes that came after the revision that was loaded."""
+    for change in history:
+        if change.rev > loaded_rev:
+            change.cause = message_id
 
 
 def utc_now() -> datetime:

@@ -13,10 +13,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel
 from pymongo import ASCENDING, IndexModel
 
-from documents.actors import Actor
+from documents.actors import Actor, CausedChange, note_cause
 from documents.refusals import MoveNotAllowed
 
 
@@ -57,14 +56,10 @@ BEGINNINGS = frozenset({S.AUTHORISING, S.AUTHORIZED, S.VOIDED, S.EXPIRED})
 INTENTS = frozenset({S.AUTHORISING, S.CAPTURING, S.VOIDING, S.REFUNDING})
 
 
-class PaymentChange(BaseModel):
-    """One change of state; `rev` is the payment's revision after it."""
+class PaymentChange(CausedChange):
+    """One change of state, to `status`."""
 
-    rev: int
     status: PaymentStatus
-    at: datetime
-    reason: str | None = None
-    cause: str | None = None  # id of the message; None: written by a release that did not note it
 
 
 class Payment(Actor):
@@ -129,10 +124,8 @@ class Payment(Actor):
         self.history = [*self.history, PaymentChange(rev=self.rev, status=status, at=at, reason=reason)]
 
     def caused_by(self, message_id: str) -> None:
-        """Notes the message behind the changes since it was loaded."""
-        for change in self.history:
-            if change.rev > self.loaded_rev:
-                change.cause = message_id
+        """See `Actor`."""
+        note_cause(self.history, self.loaded_rev, message_id)
 
     def delta(self) -> dict[str, Any]:
         """What can change after a payment began."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel
 from pymongo import ASCENDING, IndexModel
 
-from documents.actors import Actor
+from documents.actors import Actor, CausedChange, note_cause
 from documents.refusals import MoveNotAllowed
 
 
@@ -50,14 +50,10 @@ class ShipmentLine(BaseModel):
     quantity: int
 
 
-class ShipmentChange(BaseModel):
-    """One change of state; `rev` is the shipment's revision after it."""
+class ShipmentChange(CausedChange):
+    """One change of state, to `status`."""
 
-    rev: int
     status: ShipmentStatus
-    at: datetime
-    reason: str | None = None
-    cause: str | None = None  # id of the message; None: written by a release that did not note it
 
 
 class Shipment(Actor):
@@ -141,10 +137,8 @@ class Shipment(Actor):
         self.history = [*self.history, ShipmentChange(rev=self.rev, status=status, at=at, reason=reason)]
 
     def caused_by(self, message_id: str) -> None:
-        """Notes the message behind the changes since it was loaded."""
-        for change in self.history:
-            if change.rev > self.loaded_rev:
-                change.cause = message_id
+        """See `Actor`."""
+        note_cause(self.history, self.loaded_rev, message_id)
 
     def delta(self) -> dict[str, Any]:
         """What can change after a shipment was made."""
