@@ -31,7 +31,8 @@ class ProblemView(msgspec.Struct, kw_only=True):
 class OperationView(msgspec.Struct, Generic[T], kw_only=True):
     """A command that was accepted. `result` is the resource as it now is, once it succeeded.
 
-    `resource` names it ("carts/…", "orders/…"). `replayable`: it failed without effect, and the shop can try again.
+    `resource` names it ("carts/…", "orders/…"). `replayable`: it failed without effect, and the shop can try again; not
+    any more once its dead letter was dropped.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Ended:
     note: dict[str, Any] | None
     accepted_at: datetime | None = None
     group: str = ""
+    dropped: bool = False  # nothing sends it again
     state: bytes | None = None  # the resource's document as it was committed (BSON), where a reply brought it
 
     @property
@@ -71,6 +73,7 @@ def ended_of(receipt: dict[str, Any]) -> Ended:
         receipt.get("result"),
         receipt.get("accepted_at"),
         receipt.get("group", ""),
+        receipt.get("dropped", False),
     )
 
 
@@ -84,7 +87,7 @@ def replied(reply: Reply) -> Ended:
         reply.result,
         None,
         reply.group,
-        reply.state,
+        state=reply.state,
     )
 
 
@@ -112,7 +115,7 @@ def view(name: str, operation: Operation, ended: Ended | None, result: Any = Non
         resource=ended.resource or operation.resource,
         result=result if result is not None else ended.note,
         problem=problem_of(name, ended) if ended.problem is not None else None,
-        replayable=ended.status is Outcome.FAILED,
+        replayable=ended.status is Outcome.FAILED and not ended.dropped,
     )
 
 

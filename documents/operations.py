@@ -45,6 +45,7 @@ class Receipt(Document):
     replay: str | None = None  # the run in which this outcome took the place of a failure
     supersedes: datetime | None = None  # when that failure was
     failed_rev: int | None = None  # of the actor at that failure
+    dropped: bool = False  # failed, and its dead letter was dropped: nothing sends it again
     failures: list[str] = []  # what that letter told of it and of those before, a line each, the latest last
     accepted_at: datetime
     at: datetime  # when it was processed; the database drops it RECEIPT_LIFETIME later

@@ -2,6 +2,9 @@
 
 import uuid
 
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from broker.actors.store import TRANSACTION
 from broker.connection import Endpoint
 from broker.letters.letter import Letter
 from broker.letters.reading import HELD_MAX, Held, Reader, reader
@@ -13,6 +16,7 @@ from broker.letters.standing import judge
 from broker.topology import Group
 from documents.actors import utc_now
 from documents.audit import AuditEntry, Deed
+from documents.operations import Outcome, Receipt, receipt_id
 
 
 class ReasonMissing(ValueError):
@@ -36,7 +40,7 @@ async def drop(
     """Drops the letters that are meant, of those that stood there when it began, or with `seen` of those of that look.
 
     Each is in the audit (majority, journalled) before it leaves the queue. A receipt that says `failed` goes on saying
-    so.
+    so, and its operation that nobody can replay it.
     Raises `ReasonMissing`, `NothingNamed` where no group, cause, type or id is selected, `UnknownGroup`,
     `PyMongoError`, and where nothing was done yet `LettersBusy` and `LettersUnavailable`: later they are the result's
     `stopped`.
@@ -100,6 +104,7 @@ async def _drop(
 
 
 async def _note(held: Held, by: str, why: str) -> None:
+    """The audit's entry, and the mark on the failure that the letter tells of: both or neither."""
     letter = held.letter
     entry = {
         "deed": Deed.DROPPED.value,
@@ -112,6 +117,27 @@ async def _note(held: Held, by: str, why: str) -> None:
         "headers": dict(letter.headers),
         "body": held.body or b"",
     }
-    await AuditEntry.get_pymongo_collection().update_one(
-        {"_id": f"drop:{letter.group.name}:{letter.id}"}, {"$setOnInsert": entry}, upsert=True
-    )
+    entries = AuditEntry.get_pymongo_collection()
+
+    async def write(session: AsyncClientSession) -> None:
+        await entries.update_one(
+            {"_id": f"drop:{letter.group.name}:{letter.id}"},
+            {"$setOnInsert": entry},
+            upsert=True,
+            session=session,
+        )
+        await _give_up(letter, session)
+
+    async with entries.database.client.start_session() as session:
+        await session.with_transaction(write, **TRANSACTION)
+
+
+async def _give_up(letter: Letter, session: AsyncClientSession) -> None:
+    """Marks that failure, and the operation that it was a step of: nothing sends the message again."""
+    receipts = Receipt.get_pymongo_collection()
+    failed = {"status": Outcome.FAILED.value}
+    dropped = {"$set": {"dropped": True}}
+    of_letter = {"_id": receipt_id(letter.group.name, letter.message_id), "at": letter.last_failed_at}
+    receipt = await receipts.find_one_and_update(of_letter | failed, dropped, session=session)
+    if receipt is not None and receipt["operation"] is not None:
+        await receipts.update_one({"_id": receipt["operation"]} | failed, dropped, session=session)

@@ -7,6 +7,7 @@ from datetime import datetime
 from broker.connection import Endpoint
 from broker.letters.letter import Letter
 from broker.letters.reading import HELD_MAX, reader
+from broker.letters.seen import Mark
 from broker.letters.selection import Selection
 from broker.letters.standing import Standing, judge
 from documents.actors import utc_now
@@ -39,7 +40,7 @@ class Cause:
 class Survey:
     """What stood there at `as_of`. `groups` counts all letters of each group; `letters` are the first of those meant.
 
-    `truncated` names groups with more letters than one look reads.
+    `truncated` names groups with more letters than one look reads; `marks` are how far it looked, by group.
     """
 
     as_of: datetime
@@ -48,6 +49,7 @@ class Survey:
     causes: list[Cause] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     truncated: list[str] = field(default_factory=list)
+    marks: dict[str, Mark] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,10 @@ async def survey(
                 seen.groups[group.name] = reading.standing
                 if reading.truncated:
                     seen.truncated.append(group.name)
-                meant = [each.letter for each in reading.held if selection.takes(each.letter, seen.as_of)]
+                letters_here = [each.letter for each in reading.held]
+                if (mark := Mark.of(letters_here)) is not None:
+                    seen.marks[group.name] = mark
+                meant = [letter for letter in letters_here if selection.takes(letter, seen.as_of)]
             _count(meant, causes)
             seen.matched += len(meant)
             seen.letters.extend(meant[: letters - len(seen.letters)])

@@ -10,6 +10,7 @@ from app.application import Edge
 from broker.messages import Envelope
 from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Publisher, Unroutable
 from documents.operations import Outcome
+from tests.app.conftest import Database
 from tests.app.edges import (
     ISBN,
     WAIT,
@@ -121,8 +122,8 @@ async def test_never_works(client: AsyncClient, worker: ScriptedWorker) -> None:
     problem(await add(client, cart_id, {**token, **WAIT}), 422, "quantity_too_large")
 
 
-async def test_failure(client: AsyncClient, worker: ScriptedWorker) -> None:
-    """A command that failed is a 500 that tells nothing of the inside, and its operation can be replayed."""
+async def test_failure(client: AsyncClient, worker: ScriptedWorker, database: Database) -> None:
+    """A command that failed is a 500 that tells nothing of the inside; its operation can be replayed until dropped."""
 
     async def fail(_: Envelope) -> Verdict:
         return Verdict(Outcome.FAILED, problem={"code": "bug", "detail": "KeyError: 'secret'"})
@@ -136,6 +137,9 @@ async def test_failure(client: AsyncClient, worker: ScriptedWorker) -> None:
     assert read.json()["status"] == "failed"
     assert read.json()["replayable"] is True
     assert "secret" not in read.text
+    await database.receipts.update_one({"status": "failed"}, {"$set": {"dropped": True}})
+    read = await client.get(f"/v1/operations/{body['operation']}", headers=token)
+    assert (read.json()["status"], read.json()["replayable"]) == ("failed", False)
 
 
 async def test_still_running(client: AsyncClient, worker: ScriptedWorker) -> None:

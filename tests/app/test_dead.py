@@ -120,6 +120,20 @@ async def test_a_replay_reaches_the_worker(
     )
 
 
+async def test_a_list_bounds_what_follows_it(client: AsyncClient, publisher: Publisher) -> None:
+    """What arrived after the list stays where it is, although it failed long before it."""
+    await put(publisher, "bug", minutes_ago=30)
+    seen = (await client.get(URL, headers=STAFF)).json()["seen"]
+    assert seen["groups"]["carts"]["count"] == 1
+    await put(publisher, "bug", minutes_ago=60)
+    await put(publisher, "bug", minutes_ago=60, group="orders")
+    body = {"reason": "a test", "type": "AddItem", "seen": seen}
+    done = await client.post(f"{URL}/drop", json=body, headers=STAFF)
+    assert (done.json()["matched"], done.json()["done"], done.json()["stopped"]) == (1, 1, None)
+    left = (await client.get(URL, headers=STAFF)).json()["groups"]
+    assert {group: count for group, count in left.items() if count} == {"carts": 1, "orders": 1}
+
+
 async def test_a_drop_needs_a_selection_and_a_reason(
     client: AsyncClient, publisher: Publisher, database: Database
 ) -> None:

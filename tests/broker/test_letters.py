@@ -231,4 +231,24 @@ async def test_a_drop_is_kept_whole_with_its_reason(house: House) -> None:
     assert msgspec.json.decode(entry["body"])["id"] == "one"
     assert entry["headers"][REASON] == "handler raised"
     assert "thirteen" in entry["headers"][ERROR]
-    assert (await house.receipt("one"))["status"] == "failed"
+    receipts = await house.receipts(["one", "two"])
+    assert [(each["status"], each.get("dropped", False)) for each in receipts] == [
+        ("failed", True),
+        ("failed", False),
+    ]
+
+
+async def test_a_dropped_step_ends_its_operation_for_good(house: House) -> None:
+    """The sender reads the operation, not the step: neither says any more that somebody can try again."""
+    await house.sell()
+    bug = Bug()
+    await house.worker(bug.group())
+    sender, cart_id = shopper(1)
+    for name in ("command", "step", "another"):
+        await house.send(add(cart_id), sender, name)
+        await outcome(house, name, "failed")
+    await house.database.receipts.update_one({"_id": "carts/step"}, {"$set": {"operation": "carts/command"}})
+    await dead(house, 3)
+    await drop(house.endpoint, Selection(id="step"), by=BY, why="a test")
+    receipts = await house.receipts(["command", "step", "another"])
+    assert [each.get("dropped", False) for each in receipts] == [True, True, False]

@@ -21,6 +21,7 @@ from app.routes.dead.shapes import (
     FullLetterView,
     LettersView,
     ReplayInput,
+    SeenView,
     Select,
     body_view,
     done_view,
@@ -100,6 +101,7 @@ class DeadLetters(Controller):
             ],
             letters=[letter_view(each) for each in found.letters],
             truncated=found.truncated,
+            seen=SeenView.of(found),
         )
         return Response(view, headers=NO_STORE)
 
@@ -137,8 +139,8 @@ class DeadLetters(Controller):
     async def replay(self, request: AnyRequest, data: JSONBody[ReplayInput]) -> DoneView:
         """Only letters that stood there when it began. What became of the messages, their operations say.
 
-        A replay of what was processed already changes nothing. With `seen` as a dry run gave it, only what was looked
-        at then goes, and nothing that arrived later.
+        A replay of what was processed already changes nothing. With `seen` as a list or a dry run gave it, only what
+        was looked at then goes, and nothing that arrived later.
         """
         edge = edge_of(request)
         return done_view(
@@ -163,7 +165,7 @@ class DeadLetters(Controller):
         responses=problems(400, 401, 403, 422, 503),
     )
     async def drop(self, request: AnyRequest, data: JSONBody[DropInput]) -> DoneView:
-        """Each goes into the audit, whole, before it leaves its queue. `seen` of a dry run bounds it, as a replay."""
+        """Each goes into the audit, whole, before it leaves its queue. `seen` bounds it, as a replay."""
         edge = edge_of(request)
         return done_view(
             await _told(

@@ -1,12 +1,12 @@
 """What is asked of dead letters over HTTP, and how they are shown."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 
 from app.routes.inputs import Input
-from broker.letters import HELD_MAX, Letter, Mark, Result, Seen, Selection
+from broker.letters import HELD_MAX, Letter, Mark, Result, Seen, Selection, Survey
 
 NAME_MAX = 255
 SECONDS_MAX = 10 * 365 * 86_400
@@ -46,23 +46,29 @@ class Select(Input, frozen=True, kw_only=True):
 
 
 class SeenInGroup(Input, frozen=True, kw_only=True):
-    """How far a dry run looked into one queue: so many letters, and the id of the last."""
+    """How far a look went into one queue: so many letters, and the id of the last."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=HELD_MAX)]
     last: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class SeenView(Input, frozen=True, kw_only=True):
-    """What a dry run looked at, to be sent back as it is; groups without letters are not in it."""
+    """What a list or a dry run looked at, to be sent back as it is; groups without letters are not in it."""
 
     as_of: Time
     groups: dict[str, SeenInGroup]
 
+    @classmethod
+    def of(cls, look: Survey | Result) -> Self:
+        """How far a look went."""
+        groups = {name: SeenInGroup(count=mark.count, last=mark.last) for name, mark in look.marks.items()}
+        return cls(as_of=look.as_of, groups=groups)
+
 
 class Doing(Select, frozen=True, kw_only=True):
-    """Something to be done to letters. With `seen` of a dry run to nothing that arrived after it, whatever its times.
+    """Something to be done to letters. With `seen` of a look to nothing that arrived after it, whatever its times.
 
-    Ages are counted to the dry run then. If the last letter of it is gone, nothing is done and `stopped` says so.
+    Ages are counted to that look then. If the last letter of it is gone, nothing is done and `stopped` says so.
     """
 
     dry_run: bool = False
@@ -147,7 +153,7 @@ class CauseView(msgspec.Struct, frozen=True, kw_only=True):
 class DeadView(msgspec.Struct, frozen=True, kw_only=True):
     """What stood there at `as_of`. `groups` counts all letters of each, `matched` those that were asked for.
 
-    `truncated` names groups with more letters than one look reads.
+    `truncated` names groups with more letters than one look reads; `seen` is how far it went, for a run that follows.
     """
 
     as_of: datetime
@@ -156,6 +162,7 @@ class DeadView(msgspec.Struct, frozen=True, kw_only=True):
     causes: list[CauseView]
     letters: list[LetterView]
     truncated: list[str]
+    seen: SeenView
 
 
 class LettersView(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,7 +225,6 @@ def body_view(body: bytes) -> Any:
 
 def done_view(result: Result) -> DoneView:
     """What a run did."""
-    groups = {name: SeenInGroup(count=mark.count, last=mark.last) for name, mark in result.marks.items()}
     return DoneView(
         run=result.run,
         as_of=result.as_of,
@@ -230,5 +236,5 @@ def done_view(result: Result) -> DoneView:
         stopped=result.stopped,
         truncated=result.truncated,
         letters=[letter_view(each) for each in result.named],
-        seen=SeenView(as_of=result.as_of, groups=groups) if result.dry_run else None,
+        seen=SeenView.of(result) if result.dry_run else None,
     )

@@ -844,6 +844,7 @@ export interface components {
             };
             letters: components["schemas"]["LetterView"][];
             matched: number;
+            seen: components["schemas"]["SeenView"];
             truncated: string[];
         };
         /** DoneView */

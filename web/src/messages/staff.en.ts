@@ -68,6 +68,7 @@ export const staffEn = {
   'dead.consoleOf': 'The queue in RabbitMQ’s console: {group}.dead, in a new tab',
   'dead.lookAt': 'Look at one: {id}',
   'dead.done': { one: '{n} letter sent round again.', other: '{n} letters sent round again.' },
+  'dead.stopped': 'It ended early: {why}.',
   'dead.left': { one: '{n} stays: {standings}.', other: '{n} stay: {standings}.' },
   'dead.letter': 'Dead letter',
   'dead.group': 'Group',

@@ -33,8 +33,10 @@ function useReplay(): { busy: boolean; said: string; replay: (selection: Partial
         .filter(([name]) => name !== 'ready')
         .map(([name]) => standing(name))
         .join(', ')
-      const stays = left > 0 ? ` ${s('dead.left', { n: left, standings: done.stopped ?? why })}` : ''
-      setSaid(s('dead.done', { n: done.done }) + stays)
+      const told = [s('dead.done', { n: done.done })]
+      if (done.stopped) told.push(s('dead.stopped', { why: done.stopped }))
+      else if (left > 0) told.push(s('dead.left', { n: left, standings: why }))
+      setSaid(told.join(' '))
     } catch (error) {
       setSaid(s('staff.refused', { reason: reason(error) }))
     }
@@ -79,7 +81,7 @@ export function StaffDead(): ReactNode {
                 className="button button--quiet"
                 disabled={busy}
                 aria-label={s('dead.replayAllOf', { n: cause.count, type: cause.type, group: cause.group })}
-                onClick={() => replay({ cause: cause.id, group: cause.group, before: data.as_of })}
+                onClick={() => replay({ cause: cause.id, group: cause.group, seen: data.seen })}
               >
                 {s('dead.replayAll')}
               </button>
