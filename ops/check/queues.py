@@ -1,5 +1,6 @@
 """What a broker holds, as far as somebody beside it can see: counts of queues, and the dead letters themselves."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -9,7 +10,7 @@ import aiormq.abc
 import httpx
 import msgspec
 from aio_pika.abc import AbstractChannel, AbstractRobustConnection
-from aio_pika.exceptions import ChannelNotFoundEntity
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
@@ -24,6 +25,7 @@ from broker.letters.reading import reader
 from broker.messages import Envelope
 from broker.topology import GROUPS, Group, queues
 
+ANSWERS_WITHIN_S = 30  # time enough to come back from a restart
 NO_CHANNEL = cast("aiormq.abc.AbstractChannel", None)  # a letter out of the journal came on none
 
 
@@ -40,6 +42,10 @@ class Waiting:
         return self.ready + (self.unacked or 0)
 
 
+class BrokerLost(Exception):
+    """The broker answered, and then no more."""
+
+
 class Broker(Protocol):
     """A broker that is only looked at."""
 
@@ -47,7 +53,7 @@ class Broker(Protocol):
     """What cannot be seen of it; None: nothing."""
 
     async def counts(self) -> dict[str, Waiting]:
-        """How much waits, by queue."""
+        """How much waits, by queue. Raises `BrokerLost`."""
 
     def letters(self, group: Group) -> AsyncIterator[Letter]:
         """A group's dead letters, left where they are. Raises `LettersBusy`, `LettersUnavailable`."""
@@ -119,6 +125,14 @@ class RabbitQueues:
     async def counts(self) -> dict[str, Waiting]:
         """See `Broker`. A queue that is missing counts as empty: `quire topology check` names it."""
         unacked = await self._unacked()
+        try:
+            async with asyncio.timeout(ANSWERS_WITHIN_S):
+                self._counts = await self._counted(unacked)
+        except CONNECTION_EXCEPTIONS as error:
+            raise BrokerLost(f"the broker went away ({str(error) or 'no answer'})") from error
+        return self._counts
+
+    async def _counted(self, unacked: dict[str, int] | None) -> dict[str, Waiting]:
         counts = {}
         channel: AbstractChannel = await self._connection.channel()
         try:
@@ -133,7 +147,6 @@ class RabbitQueues:
                 counts[spec.name] = Waiting(ready, unacked.get(spec.name, 0) if unacked is not None else None)
         finally:
             await channel.close()
-        self._counts = counts
         return counts
 
     async def letters(self, group: Group) -> AsyncIterator[Letter]:

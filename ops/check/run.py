@@ -16,7 +16,7 @@ from ops.check.checks import CHECKS
 from ops.check.excuses import dead_letters, dying, replays, under_way
 from ops.check.findings import EachOrder, EachTitle, Invariant, Report, Result, Whole
 from ops.check.looking import EMBEDDED, BrokerAddress, looking_at
-from ops.check.queues import Broker, JournalQueues, Waiting
+from ops.check.queues import Broker, BrokerLost, JournalQueues, Waiting
 from ops.check.titles import titles
 from ops.check.view import Database, View
 from ops.tasks import together
@@ -54,8 +54,8 @@ async def check(
     remarks: list[str] = []
     if broker is not None and broker.url is not None:
         remarks.append("the broker was read before the database, not in the same moment")
-    async with looking_at(database, broker, remarks) as looked_at:
-        waiting, never_empty = await _watch(looked_at, settle_s) if looked_at is not None else ({}, [])
+    async with looking_at(database, broker, remarks) as found:
+        looked_at, waiting, never_empty = await _watch(found, settle_s, remarks)
         beside = looked_at if not isinstance(looked_at, JournalQueues) else None
         gateway: Database = database.client.get_database(
             f"{database.name}_gateway", codec_options=database.codec_options
@@ -158,8 +158,20 @@ async def _judge_orders(view: View, checks: Sequence[EachOrder], results: dict[s
                     results[each.name].add(finding)
 
 
-async def _watch(broker: Broker, settle_s: float) -> tuple[dict[str, Waiting], list[str]]:
-    """What waits, and the work queues that were not seen empty once within the grace period."""
+async def _watch(
+    broker: Broker | None, settle_s: float, remarks: list[str]
+) -> tuple[Broker | None, dict[str, Waiting], list[str]]:
+    """The broker (None where it went away), what waits, and the work queues that were not seen empty once."""
+    if broker is None:
+        return None, {}, []
+    try:
+        return broker, *(await _watch_queues(broker, settle_s))
+    except BrokerLost as error:
+        remarks.append(f"{error}: queues and dead letters were not looked at")
+        return None, {}, []
+
+
+async def _watch_queues(broker: Broker, settle_s: float) -> tuple[dict[str, Waiting], list[str]]:
     work = {name for group in GROUPS for name in (*group.queues, group.undertaker)}
     deadline = time.monotonic() + settle_s
     counts = await broker.counts()

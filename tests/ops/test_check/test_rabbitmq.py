@@ -12,10 +12,11 @@ from broker.connection import connect
 from broker.letters.reading import reader
 from broker.topology import GROUPS
 from documents.actors import utc_now
-from ops.check import CHECKS, BrokerAddress, Finding, Report, Whole, check
+from ops.check import CHECKS, BrokerAddress, Finding, Report, Whole, check, queues
 from ops.check.view import View
 from ops.parts import apply_topology
 from ops.servers import Mongod, RabbitMQ
+from tests.faults.proxy import proxy_to
 from tests.ops.test_check.plants import Plants
 from tests.ops.test_check.violations.common import long_ago
 
@@ -107,6 +108,40 @@ async def test_a_management_api_that_is_away_or_wrong_is_said(
     report = await check(plants.database, BrokerAddress(address.url, places[where]), settle_s=0)
     assert (report.violations, report.holds, report.unseen) == (0, None, ("queue-empty",))
     assert any("unacked messages were not seen" in remark for remark in report.remarks)
+
+
+@pytest.mark.parametrize("lost", ["refused", "silent"])
+async def test_a_broker_that_goes_away_meanwhile_is_said(
+    plants: Plants, address: BrokerAddress, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """While its queues are counted, at the second look: the database is held against the promises all the same."""
+    assert address.url is not None
+    url = urlsplit(address.url)
+    connection = await connect(address.url, name="test")
+    async with connection, connection.channel() as channel, proxy_to(url.port or 5672) as proxy:
+        await put(channel, "carts.3", "m-waiting")
+        monkeypatch.setattr(queues, "ANSWERS_WITHIN_S", 1)
+        looks = 0
+        counts = queues.RabbitQueues.counts
+
+        async def once_more(broker: queues.RabbitQueues) -> dict[str, queues.Waiting]:
+            nonlocal looks
+            looks += 1
+            if looks == 2 and lost == "refused":
+                proxy.refuse()
+            elif looks == 2:
+                proxy.silence("up", "down")
+            return await counts(broker)
+
+        monkeypatch.setattr(queues.RabbitQueues, "counts", once_more)
+        through = BrokerAddress(url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl())
+        report = await check(plants.database, through, settle_s=30)
+    assert looks == 2
+    assert (report.violations, report.holds) == (0, None)
+    assert set(report.unseen) == {
+        each.name for each in CHECKS if isinstance(each, Whole) and each.needs_broker
+    }
+    assert any("the broker went away" in remark for remark in report.remarks)
 
 
 LETTERS = next(each for each in CHECKS if each.name == "letter-receipt")
