@@ -47,7 +47,7 @@ async def _listening(app: Litestar) -> AsyncGenerator[None, Any]:
     try:
         yield
     finally:
-        edge.feeds.end()
+        edge.leave()
         await edge.listener.close()
 
 

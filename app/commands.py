@@ -6,6 +6,7 @@
 503  nothing was accepted                                504  it is not known; the same key is safe to send again
 """
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from app.security.capabilities import Operation, operation_id, operation_of
 from app.waiting import outcome, read_receipts
 from broker.messages import Command, Envelope, Sender, pack
 from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Unroutable
+from broker.replies import Reply
 from broker.topology import GROUPS, route
 from documents.operations import Outcome
 
@@ -139,7 +141,7 @@ class _WayIn:
         if earlier.accepted_at is not None:
             self._name(earlier.accepted_at)
         if not earlier.over and self.wait_s:
-            earlier = await outcome(self.message.group, self.taken.message_id, self.wait_s, None) or earlier
+            earlier = await self._outcome(None) or earlier
         return await self._answer(earlier)
 
     async def send(self) -> Answered:
@@ -150,12 +152,13 @@ class _WayIn:
             await self._publish(self.edge.replies.queue if listening else None)
             if not self.wait_s:
                 return await self._answer(None)
-            return await self._answer(
-                await outcome(self.message.group, self.taken.message_id, self.wait_s, reply)
-            )
+            return await self._answer(await self._outcome(reply))
         finally:
             if reply is not None:
                 reply.cancel()
+
+    async def _outcome(self, reply: asyncio.Future[Reply] | None) -> Ended | None:
+        return await outcome(self.message.group, self.taken.message_id, self.wait_s, reply, self.edge.leaving)
 
     async def _publish(self, reply_to: str | None) -> None:
         """Returns once the broker has it; counts what came of it."""

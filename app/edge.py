@@ -1,5 +1,6 @@
 """What the edge is made of: everything that ops hands in, and the two ears that it grows itself."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,8 +40,7 @@ class Edge:
     `database` is initialised (Beanie) and `publisher` started by whoever makes the edge, and closed by them; the
     consuming connection is the edge's own. `name` names its queues, so no two processes may share one. `probes` are
     asked for /health/ready; the name of one that the edge cannot do without stands in `needs`. Whoever stops a server
-    calls `feeds.end()` first: it would wait for open event streams otherwise. Without a `limit` anybody may ask as
-    often as they like; signing in is throttled all the same.
+    calls `leave` first. Without a `limit` anybody may ask as often as they like; signing in is throttled all the same.
     """
 
     publisher: Publisher
@@ -65,6 +65,7 @@ class Edge:
     limit: RequestLimit | None = None
     heartbeat_s: float = 15.0
 
+    leaving: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     finished: FinishedAnswers = field(init=False)
     replies: Replies = field(init=False)
     feeds: Feeds = field(init=False)
@@ -79,6 +80,12 @@ class Edge:
         )
         self.metrics.registry.register(CacheCounts(self.cache.counts))
         self.listener = Listener(self.endpoint, name=self.name, ears=(self.replies, self.feeds))
+
+    def leave(self) -> None:
+        """Ends what a stopping server would wait for: event streams, and waits for outcomes, which are then 202."""
+        self.leaving.set()
+        self.replies.end()
+        self.feeds.end()
 
 
 def edge_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Edge:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from app.operations import Ended, ended_of, replied
-from broker.replies import Reply
+from broker.replies import NoAnswer, Reply
 from documents.operations import Outcome, Receipt, receipt_id
 
 LOOK_EVERY_S = 0.2
@@ -25,29 +26,35 @@ async def read_receipts(groups: Iterable[str], message_id: str) -> Ended | None:
 
 
 async def outcome(
-    group: str, message_id: str, wait_s: float, reply: asyncio.Future[Reply] | None
+    group: str,
+    message_id: str,
+    wait_s: float,
+    reply: asyncio.Future[Reply] | None,
+    leaving: asyncio.Event,
 ) -> Ended | None:
-    """How a message ended, or as far as it is after `wait_s`: None where nothing is written yet.
+    """How a message ended, or as far as it is after `wait_s` or when this process stops: None where nothing is written.
 
     With a `reply` to come, it is waited for and the receipt read once more at the end; a reply may be lost. Without
     one (the reply queue does not stand, or an earlier try sent the message) the receipt is looked at again and again.
     """
     if reply is None:
-        return await _watch_receipt(group, message_id, wait_s)
+        return await _watch_receipt(group, message_id, wait_s, leaving)
     try:
         async with asyncio.timeout(wait_s):
             return replied(await reply)
-    except TimeoutError:
+    except (TimeoutError, NoAnswer):
         return await read_receipt(group, message_id)
 
 
-async def _watch_receipt(group: str, message_id: str, wait_s: float) -> Ended | None:
+async def _watch_receipt(group: str, message_id: str, wait_s: float, leaving: asyncio.Event) -> Ended | None:
     """Reads end by themselves: cancelled while it selects a server, PyMongo 4.20 can leave its lock locked."""
     clock = asyncio.get_running_loop().time
     until = clock() + wait_s
     while True:
         ended = await read_receipt(group, message_id)
         left_s = until - clock()
-        if left_s <= 0 or (ended is not None and ended.status is not Outcome.PENDING):
+        if left_s <= 0 or leaving.is_set() or (ended is not None and ended.status is not Outcome.PENDING):
             return ended
-        await asyncio.sleep(min(LOOK_EVERY_S, left_s))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(LOOK_EVERY_S, left_s)):
+                await leaving.wait()

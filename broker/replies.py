@@ -37,20 +37,34 @@ ENCODER = msgspec.msgpack.Encoder()
 DECODER = msgspec.msgpack.Decoder(list[Reply])
 
 
+class NoAnswer(Exception):
+    """This process stops: whoever waits should go."""
+
+
 class Replies:
     """The answers that one process waits for. `queue` is where they are to be sent."""
 
     def __init__(self, name: str) -> None:
         self.queue = f"{name}.replies"
         self._waiting: dict[str, list[asyncio.Future[Reply]]] = {}
+        self._ending = False
 
     def __len__(self) -> int:
         """How many wait."""
         return sum(len(futures) for futures in self._waiting.values())
 
+    def end(self) -> None:
+        """Sends everybody away who waits, and whoever will ask: a server that stops waits for its open answers."""
+        self._ending = True
+        for future in [each for futures in self._waiting.values() for each in futures if not each.done()]:
+            _send_away(future)
+
     def expect(self, message_id: str) -> asyncio.Future[Reply]:
-        """The answer to come for a message. Ask before publishing; cancel it to stop waiting."""
+        """The answer to come for a message, or `NoAnswer`. Ask before publishing; cancel it to stop waiting."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        if self._ending:
+            _send_away(future)
+            return future
         self._waiting.setdefault(message_id, []).append(future)
         future.add_done_callback(lambda done: self._forget(message_id, done))
         return future
@@ -86,3 +100,8 @@ class Replies:
             futures.remove(future)
         if not futures:
             self._waiting.pop(message_id, None)
+
+
+def _send_away(future: asyncio.Future[Reply]) -> None:
+    future.set_exception(NoAnswer)
+    future.exception()  # that nobody waits for it yet is no reason for a warning

@@ -1,6 +1,8 @@
 """The edge as a process: its parts opened and closed round the Litestar application."""
 
+import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +22,8 @@ from ops.demo_catalogue import cover
 from ops.logs import configure
 from ops.settings import Settings, secret
 from ops.telemetry import UNMEASURED, Instruments, instruments
+
+STOP_WITHIN_S = 15  # what a client has not taken or sent by then is cut off; the edge holds nothing
 
 
 def make_edge(
@@ -85,9 +89,24 @@ def create() -> Litestar:
             await stack.enter_async_context(open_database(mongodb, settings.database, app="quire edge"))
             await parts.until_there("broker", lambda: parts.apply_topology(rabbitmq))
             await stack.enter_async_context(serving(edge))
+            _leave_on_sigterm(edge)
             yield
 
     return create_app(edge, around=[lifespan])
+
+
+def _leave_on_sigterm(edge: Edge) -> None:
+    """Has the edge leave when its server is told to stop.
+
+    Granian 2 ends the lifespan only when every answer is out, event streams included: at its own SIGTERM one reader
+    kept it for ever. It stops at SIGINT just as well, and that signal stays its own.
+    """
+
+    def leave() -> None:
+        edge.leave()
+        signal.raise_signal(signal.SIGINT)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leave)
 
 
 def serve(settings: Settings, application: str = "ops.edge:create") -> None:
@@ -101,6 +120,7 @@ def serve(settings: Settings, application: str = "ops.edge:create") -> None:
         "--port": str(settings.port),
         "--loop": "uvloop",
         "--workers": "1",
+        "--workers-kill-timeout": str(STOP_WITHIN_S),
     }
     words = [word for option in options.items() for word in option]
     command = [sys.executable, "-m", "granian", *words, "--no-ws", "--factory", application]

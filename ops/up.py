@@ -149,7 +149,7 @@ async def _http(settings: Settings, broker: Broker, measured: Instruments) -> As
             url = f"http://{settings.host}:{listening.getsockname()[1]}"
             yield await _ready(url, task)
         finally:
-            edge.feeds.end()  # whoever watches an order is told to come again: the server waits for open answers
+            edge.leave()  # whoever watches an order is told to come again
             server.should_exit = True
             await asyncio.gather(task, return_exceptions=True)
             listening.close()

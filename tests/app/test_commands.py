@@ -90,6 +90,27 @@ async def test_waiting(client: AsyncClient, worker: ScriptedWorker) -> None:
     assert again.json() == body
 
 
+@pytest.mark.parametrize("listening", [True, False])
+async def test_a_stop_ends_the_waiting(
+    client: AsyncClient, worker: ScriptedWorker, edge: Edge, monkeypatch: pytest.MonkeyPatch, listening: bool
+) -> None:
+    """Who waits when the process is to stop reads at once that it was accepted; who asks then is not kept waiting."""
+
+    async def never(_: Envelope) -> Verdict:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets it")
+
+    worker.decide = never
+    if not listening:
+        monkeypatch.setattr(type(edge.listener), "ready", False)
+    cart_id, token = await guest_cart(client)
+    adding = asyncio.create_task(add(client, cart_id, {**token, "Prefer": "wait=30"}))
+    await until(lambda: len(worker.received) == 1)
+    edge.leave()
+    for response in (await adding, await add(client, cart_id, {**token, "Prefer": "wait=30"})):
+        assert (response.status_code, response.json()["status"]) == (202, "pending")
+
+
 async def test_rejection(client: AsyncClient, worker: ScriptedWorker) -> None:
     """A rule that says no is a problem with its own code and details; the operation says the same."""
 
