@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
+
+from broker.embedded.messages import StoredMessage
 
 
 class JournalError(Exception):
@@ -27,6 +29,34 @@ class Entry:
     expires_at: float | None = None
     returns: int = 0
     moved_from: int | None = None
+
+    @classmethod
+    def of(cls, queue: str, message: StoredMessage, moved_from: int | None) -> Self:
+        """A message as it is kept."""
+        return cls(
+            id=message.id,
+            queue=queue,
+            exchange=message.exchange,
+            routing_key=message.routing_key,
+            properties=message.properties,
+            body=message.body,
+            expires_at=message.expires_at,
+            moved_from=moved_from,
+        )
+
+    def message(self) -> StoredMessage:
+        """The message, at a start."""
+        return StoredMessage(
+            id=self.id,
+            exchange=self.exchange,
+            routing_key=self.routing_key,
+            properties=self.properties,
+            body=self.body,
+            persistent=True,
+            expires_at=self.expires_at,
+            returns=self.returns,
+            recovered=True,
+        )
 
 
 class Journal(Protocol):

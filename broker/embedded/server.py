@@ -66,18 +66,7 @@ class EmbeddedServer:
     async def start(self) -> None:
         """Read the journal. Raises JournalError."""
         for entry in await self._journal.load() if self._journal is not None else ():
-            message = StoredMessage(
-                id=entry.id,
-                exchange=entry.exchange,
-                routing_key=entry.routing_key,
-                properties=entry.properties,
-                body=entry.body,
-                persistent=True,
-                expires_at=entry.expires_at,
-                returns=entry.returns,
-                recovered=True,
-            )
-            self._orphans.setdefault(entry.queue, []).append(message)
+            self._orphans.setdefault(entry.queue, []).append(entry.message())
             self._last_id = entry.id
         self.running = True
 
@@ -278,7 +267,9 @@ class EmbeddedServer:
                 self._enqueue(placed)
             kept(error)
 
-        self._writer.submit([_entry(queue, m, moved_from) for queue, m in placed if m.persistent], written)
+        self._writer.submit(
+            [Entry.of(queue.name, m, moved_from) for queue, m in placed if m.persistent], written
+        )
 
     def _enqueue(self, placed: list[tuple[MessageQueue, StoredMessage]]) -> None:
         for queue, message in placed:
@@ -287,16 +278,3 @@ class EmbeddedServer:
                 continue
             queue.enqueue(message)
             queue.pump()
-
-
-def _entry(queue: MessageQueue, message: StoredMessage, moved_from: int | None) -> Entry:
-    return Entry(
-        id=message.id,
-        queue=queue.name,
-        exchange=message.exchange,
-        routing_key=message.routing_key,
-        properties=message.properties,
-        body=message.body,
-        expires_at=message.expires_at,
-        moved_from=moved_from,
-    )
