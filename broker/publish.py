@@ -24,6 +24,7 @@ from broker.topology import MESSAGE_BYTES_MAX
 log = structlog.get_logger(__name__)
 
 CONFIRM_TIMEOUT_S = 5.0
+CLOSE_WITHIN_S = 2.0  # a broker that is frozen answers no goodbye
 
 
 class BrokerUnavailable(Exception):
@@ -92,7 +93,7 @@ class Publisher:
         self._pulse = self._beating = None
         if self._connection is not None:
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout(CLOSE_WITHIN_S):
                     await self._connection.close()
             except (*BROKEN, TimeoutError) as error:
                 log.warning("publisher.closed_alone", name=self._name, error=repr(error))

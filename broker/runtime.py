@@ -18,7 +18,7 @@ from broker.ending import end
 from broker.groups import OrderedGroup, UnorderedGroup
 from broker.outbox import RELAY_EVERY_S, Outbox
 from broker.pausing import PAUSE_AFTER_S, Pausing
-from broker.publish import Publisher
+from broker.publish import CLOSE_WITHIN_S, Publisher
 from broker.pulse import BROKEN
 from broker.retry import IN_PLACE_LIMIT_S
 from broker.subscribing import Broker
@@ -32,7 +32,6 @@ from documents.terms import Terms
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 10.0
-CLOSE_WITHIN_S = 2.0  # a broker that is frozen answers no goodbye
 DIED_IN_HEADER = "x-first-death-queue"  # set by the broker when it dead-letters
 
 

@@ -1,9 +1,11 @@
 """The database: one client a process, documents registered, indexes and validators in place."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from beanie import init_beanie
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.asynchronous.database import AsyncDatabase
@@ -14,11 +16,14 @@ from pymongo.write_concern import WriteConcern
 from documents import DOCUMENTS
 from documents.stock import STOCK_VALIDATOR, Stock
 
+log = structlog.get_logger(__name__)
+
 Database = AsyncDatabase[dict[str, Any]]
 
 SELECT_WITHIN_MS = 5_000
 ANSWER_WITHIN_MS = 20_000
 POOL_MAX = 50
+CLOSE_WITHIN_S = 2.0
 
 
 @asynccontextmanager
@@ -43,7 +48,11 @@ async def open_database(url: str, name: str, *, app: str = "quire") -> AsyncIter
         await prepare(database)
         yield database
     finally:
-        await client.close()
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await client.close()  # it says goodbye, and waits for an answer as long as for any other
+        except TimeoutError:
+            log.warning("database.closed_alone", database=name)
 
 
 async def prepare(database: Database) -> None:
