@@ -73,6 +73,20 @@ def taken_from(report: Report) -> Kept:
     return Kept(at=report.at, machine=report.machine, speed=bare.value, ratios=ratios, budgets_ms=budgets)
 
 
+def require_calm(report: Report, calm: float | None) -> None:
+    """Raises `WentWrong` where others used more than `calm` cores: what is kept then would excuse a loss later."""
+    disturbed = [
+        f"{figure.name} ({figure.elsewhere:.2f})"
+        for figure in report.figures
+        if calm is not None and figure.elsewhere > calm
+    ]
+    if disturbed:
+        raise WentWrong(
+            f"nothing is kept: others used more than {calm} cores during {', '.join(disturbed)};"
+            " run it again with nothing beside it"
+        )
+
+
 def by_part(cpu_ms: dict[str, float]) -> dict[str, float]:
     """Processor time of all edges together, all workers, and the servers, however many processes they were."""
     sums = dict.fromkeys(PARTS, 0.0)
@@ -98,7 +112,9 @@ def compare(kept: Kept, now: Kept) -> list[Compared]:
             if was >= SMALLEST_MS:
                 value, budget = now.budgets_ms[name][part], was * kept.speed / now.speed
                 # As for a rate: 1 ms that became 1.25 ms does a fifth less in a second, a loss of 20 %.
-                loss = 1 - budget / value if value else 0.0
+                if not value:
+                    raise WentWrong(f"{name} took {part} no time at all: it was not measured")
+                loss = 1 - budget / value
                 compared.append(
                     Compared(what=f"{name}: {part}, ms of processor", kept=budget, now=value, loss=loss)
                 )

@@ -82,7 +82,7 @@ def bench(  # noqa: PLR0917 - a command line's options, which nobody passes by p
             options = options.of_gate()
         report = _measured(options, out)
         if gate:
-            _hold(report, keep=keep)
+            _hold(report, options, keep=keep)
     except WentWrong as error:
         errors.print(f"[bold red]quire:[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
@@ -98,13 +98,14 @@ def _measured(options: "Options", out: Path) -> "Report":
     return report
 
 
-def _hold(report: "Report", *, keep: bool) -> None:
+def _hold(report: "Report", options: "Options", *, keep: bool) -> None:
     """Keeps the ratios, or compares them with those kept; exit code 1 where more than a fifth of one is lost."""
-    from ops.bench.gate import compare, read_kept, taken_from, write_kept
+    from ops.bench.gate import compare, read_kept, require_calm, taken_from, write_kept
     from ops.bench.report import show_gate
 
     now = taken_from(report)
     if keep:
+        require_calm(report, options.calm)
         write_kept(now)
         return
     compared = compare(read_kept(), now)

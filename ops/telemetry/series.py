@@ -70,7 +70,10 @@ class Series:
             "quire_publish_duration_seconds", "From a publish to its confirm", SECONDS, "outcome"
         )
         self.waited = self._histogram(
-            "quire_message_wait_seconds", "From a message's acceptance to its receipt", WAITS, "group"
+            "quire_message_wait_seconds",
+            "From a message's acceptance to the beginning of work on it",
+            WAITS,
+            "group",
         )
         self.handled = self._histogram(
             "quire_message_handle_seconds",

@@ -88,9 +88,10 @@ class Told(Telemetry):
         for delivery, receipt in answers:
             envelope = delivery.envelope
             group, status = delivery.group.name, receipt["status"]
-            wait_s = max(0.0, wall - envelope.accepted_at.timestamp())
+            handled_s = now - delivery.taken_at
+            wait_s = max(0.0, wall - envelope.accepted_at.timestamp() - handled_s)
             series.waited[(group,)].observe(wait_s)
-            series.handled[(group,)].observe(now - delivery.taken_at)
+            series.handled[(group,)].observe(handled_s)
             series.messages[group, among(envelope.type, TYPES), status].inc()
             if delivery.reason is not None and status == FAILED:
                 series.dead[group, delivery.reason].inc()
@@ -99,7 +100,11 @@ class Told(Telemetry):
                 )
             elif delivery.span is not None or self._logs(envelope.correlation_id):
                 log.info(
-                    "message.handled", **ids_of(delivery), outcome=status, wait_ms=round(1000 * wait_s, 1)
+                    "message.handled",
+                    **ids_of(delivery),
+                    outcome=status,
+                    wait_ms=round(1000 * wait_s, 1),
+                    handle_ms=round(1000 * handled_s, 1),
                 )
             if isinstance(delivery.span, Made):
                 error = f"dead letter: {delivery.reason}" if delivery.failure is not None else None

@@ -5,7 +5,18 @@ from pathlib import Path
 import pytest
 
 from ops.bench.figures import Figure, Report, WentWrong
-from ops.bench.gate import Kept, by_part, compare, read_kept, taken_from, write_kept
+from ops.bench.gate import (
+    BUDGETED,
+    PARTS,
+    RATIOS,
+    Kept,
+    by_part,
+    compare,
+    read_kept,
+    require_calm,
+    taken_from,
+    write_kept,
+)
 from ops.bench.run import GATED, KNOWN
 
 KEPT = Kept(
@@ -15,6 +26,9 @@ KEPT = Kept(
     ratios={"cart to R4": 5.0},
     budgets_ms={"cart": {"edge": 0.8, "worker": 0.5, "redis": 0.01}},
 )
+
+
+OTHERS = [("cart", 0.3), ("buy", 0.31)]
 
 
 def now(speed: float = 10_000, ratio: float = 5.0, edge_ms: float = 0.8, worker_ms: float = 0.5) -> Kept:
@@ -64,6 +78,22 @@ def test_a_run_that_did_not_measure_it_does_not_pass() -> None:
         compare(KEPT, without)
 
 
+def test_what_others_disturbed_is_not_kept() -> None:
+    """It says what, and by how much."""
+    figures = [Figure(name=name, load="", what="", value=1.0, elsewhere=cores) for name, cores in OTHERS]
+    report = Report(at="today", machine={}, settings={}, figures=figures)
+    with pytest.raises(WentWrong, match=r"during buy \(0.31\);"):
+        require_calm(report, 0.3)
+    require_calm(report, None)
+    require_calm(report, 0.4)
+
+
+def test_a_part_that_took_no_time_was_not_measured() -> None:
+    """That is an error of the run, not a gain."""
+    with pytest.raises(WentWrong, match="worker"):
+        compare(KEPT, now(worker_ms=0.0))
+
+
 def test_processes_of_a_part_share_its_budget() -> None:
     """Two workers are as dear as they are together; the generator is nobody's budget."""
     assert by_part({"worker 1": 0.3, "worker 2": 0.2, "edge": 0.8, "shoppers": 0.1, "redis": 0.1}) == {
@@ -99,6 +129,7 @@ def test_the_gate_measures_all_that_is_kept_in_the_repository() -> None:
     """What `make bench-check` runs is known by name, and the file there can be held against it."""
     assert set(GATED) <= set(KNOWN)
     kept = read_kept()
-    assert kept.ratios
-    assert kept.budgets_ms
+    assert set(kept.ratios) == set(RATIOS)
+    assert set(kept.budgets_ms) == set(BUDGETED)
+    assert all(set(budgets) == set(PARTS) for budgets in kept.budgets_ms.values())
     assert all(each.passes for each in compare(kept, kept))
