@@ -5,11 +5,18 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+import pymongo
+import structlog
+from pymongo.errors import PyMongoError
+
 from app.operations import Ended, ended_of, replied
 from broker.replies import NoAnswer, Reply
 from documents.operations import Outcome, Receipt, receipt_id
 
+log = structlog.get_logger(__name__)
+
 LOOK_EVERY_S = 0.2
+LOOK_S = 2.0
 
 
 async def read_receipt(group: str, message_id: str) -> Ended | None:
@@ -43,7 +50,17 @@ async def outcome(
         async with asyncio.timeout(wait_s):
             return replied(await reply)
     except (TimeoutError, NoAnswer):
-        return await read_receipt(group, message_id)
+        return await _look(group, message_id)
+
+
+async def _look(group: str, message_id: str) -> Ended | None:
+    """The receipt; None also where the database does not say, for the command was accepted all the same."""
+    try:
+        with pymongo.timeout(LOOK_S):
+            return await read_receipt(group, message_id)
+    except PyMongoError as error:
+        log.warning("receipt.not_read", message_id=message_id, error=repr(error))
+        return None
 
 
 async def _watch_receipt(group: str, message_id: str, wait_s: float, leaving: asyncio.Event) -> Ended | None:
@@ -51,7 +68,7 @@ async def _watch_receipt(group: str, message_id: str, wait_s: float, leaving: as
     clock = asyncio.get_running_loop().time
     until = clock() + wait_s
     while True:
-        ended = await read_receipt(group, message_id)
+        ended = await _look(group, message_id)
         left_s = until - clock()
         if left_s <= 0 or leaving.is_set() or (ended is not None and ended.status is not Outcome.PENDING):
             return ended

@@ -139,5 +139,5 @@ async def _give_up(letter: Letter, session: AsyncClientSession) -> None:
     dropped = {"$set": {"dropped": True}}
     of_letter = {"_id": receipt_id(letter.group.name, letter.message_id), "at": letter.last_failed_at}
     receipt = await receipts.find_one_and_update(of_letter | failed, dropped, session=session)
-    if receipt is not None and receipt["operation"] is not None:
+    if receipt is not None and receipt.get("operation") is not None:
         await receipts.update_one({"_id": receipt["operation"]} | failed, dropped, session=session)

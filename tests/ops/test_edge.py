@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aio_pika.abc import AbstractChannel
-from httpx import AsyncClient, TransportError
+from aio_pika.abc import AbstractConnection
+from httpx import AsyncClient, Response, TransportError
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app.security.capabilities import order_token
@@ -38,17 +38,20 @@ def test_it_loads_no_worker() -> None:
 async def ready(client: AsyncClient) -> bool:
     """Whether it serves, and can publish."""
     try:
-        return (await client.get("/health/ready")).status_code == 200
+        answer = await client.get("/health/ready")
     except TransportError:
         return False
+    return answer.status_code == 200 and bool(answer.json()["parts"]["broker"]["ok"])
 
 
-async def accepted(channel: AbstractChannel) -> None:
-    """Returns once a command waits for the carts."""
+async def accepted(connection: AbstractConnection, adding: asyncio.Task[Response]) -> None:
+    """Returns once a command waits for the carts. A channel that comes back by itself declares each queue only once."""
     async with asyncio.timeout(30):
         counts: list[int | None] = []
         while not any(counts):
-            found = [await channel.declare_queue(name, passive=True) for name in BY_NAME["carts"].queues]
+            assert not adding.done(), adding.result().text
+            async with connection.channel() as channel:
+                found = [await channel.declare_queue(name, passive=True) for name in BY_NAME["carts"].queues]
             counts = [queue.declaration_result.message_count for queue in found]
 
 
@@ -82,7 +85,7 @@ async def test_it_waits_for_nobody_when_it_is_told_to_stop(
             adding = asyncio.create_task(
                 client.post(f"/v1/carts/{cart['id']}/items", json=item, headers=headers)
             )
-            await accepted(await connection.channel())
+            await accepted(connection, adding)
             edge.signal(signal.SIGTERM)
             assert (await adding).status_code == 202
             assert [line async for line in lines if line.startswith("data:")] == []
