@@ -1,6 +1,7 @@
 """The system under test: real servers, two edges, three workers, each a process, and proxies between them."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
@@ -74,9 +75,10 @@ class Part:
             await self._start()
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal to all of its processes."""
+        """Sends a signal to all of its processes; nothing where it has ended."""
         if self.child is not None and self.child.running:
-            os.killpg(self.child.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # just now, and nobody has heard of it yet
+                os.killpg(self.child.pid, number)
 
     def hold(self) -> None:
         """Not started again until `release`."""
