@@ -19,6 +19,7 @@ from ops import parts
 from ops.asyncapi import document
 from ops.database import open_database
 from ops.demo_catalogue import cover
+from ops.garbage import keep_what_stands
 from ops.logs import configure
 from ops.settings import Settings, secret
 from ops.telemetry import UNMEASURED, Instruments, instruments
@@ -90,6 +91,7 @@ def create() -> Litestar:
             await parts.until_there("broker", lambda: parts.apply_topology(rabbitmq))
             await stack.enter_async_context(serving(edge))
             _leave_on_sigterm(edge)
+            keep_what_stands()
             yield
 
     return create_app(edge, around=[lifespan])

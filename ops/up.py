@@ -20,6 +20,7 @@ from ops import parts
 from ops.database import Database, open_database
 from ops.demo_catalogue import DEMO_PREFIX, demo_books
 from ops.edge import make_edge, serving
+from ops.garbage import keep_what_stands
 from ops.imports import seed
 from ops.instance import Instance, announced
 from ops.servers import Mongod, RabbitMQ, own
@@ -54,6 +55,7 @@ async def up(
     """
     stop = stop_signal()
     async with _running(settings, rabbitmq=rabbitmq, empty=empty) as (instance, runtime):
+        keep_what_stands()
         ready(instance)
         await first(stop.wait(), runtime.died())
 

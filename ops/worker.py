@@ -13,6 +13,7 @@ from broker.runtime import Runtime
 from handlers.expiry import EXPIRE_EVERY_S, expiring
 from ops import parts
 from ops.database import Database, open_database
+from ops.garbage import keep_what_stands
 from ops.groups import groups
 from ops.settings import Settings, secret
 from ops.telemetry import UNMEASURED, Instruments, instruments
@@ -71,6 +72,7 @@ async def serve(names: tuple[str, ...], settings: Settings) -> None:
         if settings.metrics_port is not None:
             endpoint = Endpoint(measured.registry, runtime)
             await stack.enter_async_context(answering(settings.metrics_host, settings.metrics_port, endpoint))
+        keep_what_stands()
         log.info("worker.ready", groups=names or "all")
         await first(stop.wait(), runtime.died())
 
