@@ -2,6 +2,7 @@
 
 import uuid
 
+import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from broker.actors.store import TRANSACTION
@@ -17,6 +18,8 @@ from broker.topology import Group
 from documents.actors import utc_now
 from documents.audit import AuditEntry, Deed
 from documents.operations import Outcome, Receipt, receipt_id
+
+WRITTEN_WITHIN_S = 10.0
 
 
 class ReasonMissing(ValueError):
@@ -128,8 +131,10 @@ async def _note(held: Held, by: str, why: str) -> None:
         )
         await _give_up(letter, session)
 
-    async with entries.database.client.start_session() as session:
-        await session.with_transaction(write, **TRANSACTION)
+    # The driver would go on for two minutes, with the letters and the group's lock in our hands.
+    with pymongo.timeout(WRITTEN_WITHIN_S):
+        async with entries.database.client.start_session() as session:
+            await session.with_transaction(write, **TRANSACTION)
 
 
 async def _give_up(letter: Letter, session: AsyncClientSession) -> None:

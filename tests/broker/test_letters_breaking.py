@@ -1,19 +1,27 @@
 """Runs over dead letters that cannot go on: they say why and how far they came, and nothing is lost."""
 
+import asyncio
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiormq
 import pytest
 from aio_pika.abc import AbstractRobustConnection
+from beanie import init_beanie
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
 
 from broker.connection import connect
 from broker.letters import LettersBusy, LettersUnavailable, Selection, UnknownGroup, drop, reading, survey
 from broker.topology import BY_NAME
+from documents import DOCUMENTS
 from documents.audit import AuditEntry
+from ops.servers import Mongod
 from tests.broker.house import House, until
 from tests.broker.mending import BY, CARTS_ONLY, again
 from tests.broker.test_letters_seen import put
+from tests.faults.proxy import proxy_to
 
 REPLAY = sys.modules["broker.letters.replay"]  # the package has functions of the same names
 DROP = sys.modules["broker.letters.drop"]
@@ -128,6 +136,34 @@ async def test_a_drop_that_breaks_says_how_far_it_came(
     monkeypatch.undo()
     await drop(house.endpoint, CARTS_ONLY, by=BY, why="a test")
     assert await house.database.audit.count_documents({"deed": "dropped"}) == 6
+
+
+async def test_a_drop_does_not_wait_for_a_silent_database(
+    house: House, mongod: Mongod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails and gives the letters back; the driver alone would try the transaction again for two minutes."""
+    await put(house, *NAMES)
+    monkeypatch.setattr(DROP, "WRITTEN_WITHIN_S", 1.0)
+    judge = DROP.judge
+    async with proxy_to(urlsplit(mongod.url).port or 27017) as proxy:
+        url = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
+        async with AsyncMongoClient[dict[str, Any]](url, tz_aware=True) as client:
+            await init_beanie(
+                database=client[house.database.name], document_models=list(DOCUMENTS), skip_indexes=True
+            )
+
+            async def and_silence(*args: Any) -> Any:
+                judged = await judge(*args)
+                proxy.silence()
+                return judged
+
+            monkeypatch.setattr(DROP, "judge", and_silence)
+            with pytest.raises(PyMongoError):
+                async with asyncio.timeout(60):
+                    await drop(house.endpoint, CARTS_ONLY, by=BY, why="a test")
+            proxy.heal()
+    await back(house, 6)
+    assert await house.database.audit.count_documents({}) == 0
 
 
 async def test_a_run_that_was_refused_leaves_a_closed_entry(
