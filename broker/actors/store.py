@@ -224,7 +224,7 @@ def _is_duplicate(error: BulkWriteError) -> bool:
 async def finish_operations(finished: list[ReceiptRow], session: AsyncClientSession) -> None:
     """Ends the operations whose second step this was: the first step's receipt takes this one's outcome.
 
-    A replayed second step ends it anew: its failure had ended it before.
+    A replayed second step ends it anew: its failure had ended it before, and where it fails again it can be replayed.
     """
     open_, failed = Outcome.PENDING.value, Outcome.FAILED.value
     updates = [
@@ -233,7 +233,10 @@ async def finish_operations(finished: list[ReceiptRow], session: AsyncClientSess
                 "_id": receipt["operation"],
                 "status": {"$in": [open_, failed]} if receipt.get("supersedes") else open_,
             },
-            {"$set": {"status": receipt["status"], "problem": receipt["problem"], "rev": receipt["rev"]}},
+            {
+                "$set": {"status": receipt["status"], "problem": receipt["problem"], "rev": receipt["rev"]},
+                "$unset": {"dropped": ""},
+            },
         )
         for receipt in finished
     ]

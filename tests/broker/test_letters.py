@@ -238,6 +238,39 @@ async def test_a_drop_is_kept_whole_with_its_reason(house: House) -> None:
     ]
 
 
+async def test_a_step_that_fails_again_can_be_replayed(house: House) -> None:
+    """Its drop died half way: the mark was written, the letter stands. A replay leaves no mark behind."""
+    await house.sell()
+    bug = Bug()
+    await house.worker(bug.group())
+    sender, cart_id = shopper(1)
+    await house.send(add(cart_id), sender, "command")
+    await outcome(house, "command", "failed")
+    await house.send(add(cart_id), sender, "step")
+    failed = await outcome(house, "step", "failed")
+    await dead(house, 2)
+    receipts = house.database.receipts
+    await receipts.update_one({"_id": "carts/step"}, {"$set": {"operation": "carts/command"}})
+    await receipts.update_many({}, {"$set": {"dropped": True}})
+    body = (await find(house.endpoint, "step"))[0].body
+    step = msgspec.json.decode(body) | {"operation": "carts/command"}
+    headers = {REPLAY: "r1", SUPERSEDES: failed["at"].isoformat(), FORCED: True}
+    await house.publisher.publish_body(
+        msgspec.json.encode(step),
+        "quire.commands",
+        "carts.0",
+        message_id="step",
+        type="AddItem",
+        correlation_id="",
+        headers=headers,
+    )
+    await dead(house, 3)
+    assert [each.get("dropped", False) for each in await house.receipts(["command", "step"])] == [
+        False,
+        False,
+    ]
+
+
 async def test_a_dropped_step_ends_its_operation_for_good(house: House) -> None:
     """The sender reads the operation, not the step: neither says any more that somebody can try again."""
     await house.sell()
