@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from litestar import Litestar
@@ -14,6 +14,7 @@ from app.cache import CachedReads
 from app.edge import Edge
 from app.metrics import Metrics, Uncounted
 from broker.connection import Endpoint
+from broker.declare import TopologyDiffers
 from broker.publish import Publisher
 from ops import parts
 from ops.asyncapi import document
@@ -59,10 +60,19 @@ def make_edge(
 
 
 @asynccontextmanager
-async def serving(edge: Edge) -> AsyncIterator[None]:
-    """The edge's publisher, connected as soon as the broker is there: reads are served meanwhile."""
+async def serving(edge: Edge, topology: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
+    """The edge's publisher, connected as soon as the broker is there and has its topology.
+
+    Reads are served meanwhile, and commands refused. A topology that differs is logged and waited for.
+    """
+
+    async def connect() -> None:
+        if topology is not None:
+            await topology()
+        await edge.publisher.start()
+
     edge.cache.start()
-    async with parts.background(parts.until_there("broker", edge.publisher.start)):
+    async with parts.background(parts.until_there("broker", connect, also=(TopologyDiffers,))):
         try:
             yield
         finally:
@@ -88,8 +98,7 @@ def create() -> Litestar:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(measured.close)
             await stack.enter_async_context(open_database(mongodb, settings.database, app="quire edge"))
-            await parts.until_there("broker", lambda: parts.apply_topology(rabbitmq))
-            await stack.enter_async_context(serving(edge))
+            await stack.enter_async_context(serving(edge, lambda: parts.apply_topology(rabbitmq)))
             _leave_on_sigterm(edge)
             keep_what_stands()
             yield

@@ -98,13 +98,16 @@ def request_limit(settings: Settings) -> RequestLimit | None:
     )
 
 
-async def until_there(what: str, start: Callable[[], Awaitable[None]]) -> None:
-    """Tries again until it works: parts of a system start in any order."""
+async def until_there(
+    what: str, start: Callable[[], Awaitable[None]], also: tuple[type[Exception], ...] = ()
+) -> None:
+    """Tries again until it works: parts of a system start in any order. `also` are errors that somebody may mend."""
+    passing: tuple[type[Exception], ...] = (*CONNECTION_EXCEPTIONS, PyMongoError, *also)
     told = False
     while True:
         try:
             await start()
-        except (*CONNECTION_EXCEPTIONS, PyMongoError) as error:
+        except passing as error:
             if not told:
                 log.warning("waiting", what=what, error=str(error))
             told = True

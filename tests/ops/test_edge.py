@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from aio_pika.abc import AbstractConnection
 from httpx import AsyncClient, Response, TransportError
@@ -22,6 +23,7 @@ from ops.servers.child import Child
 from ops.servers.ports import free_port
 from tests.app.edges import ISBN
 from tests.app.purchases import make_order
+from tests.faults.proxy import proxy_to
 
 KEYS = secrets.token_urlsafe(32)
 
@@ -35,13 +37,18 @@ def test_it_loads_no_worker() -> None:
     assert not loaded & {"handlers", "faststream"}
 
 
-async def ready(client: AsyncClient) -> bool:
-    """Whether it serves, and can publish."""
+async def serves(client: AsyncClient, *parts: str) -> bool:
+    """Whether it is ready, and these parts of it are well."""
     try:
         answer = await client.get("/health/ready")
     except TransportError:
         return False
-    return answer.status_code == 200 and bool(answer.json()["parts"]["broker"]["ok"])
+    return answer.status_code == 200 and all(answer.json()["parts"][part]["ok"] for part in parts)
+
+
+async def ready(client: AsyncClient) -> bool:
+    """Whether it serves, and can publish."""
+    return await serves(client, "broker")
 
 
 async def accepted(connection: AbstractConnection, adding: asyncio.Task[Response]) -> None:
@@ -55,18 +62,54 @@ async def accepted(connection: AbstractConnection, adding: asyncio.Task[Response
             counts = [queue.declaration_result.message_count for queue in found]
 
 
+def settings_of(
+    rabbitmq_url: str, mongod: Mongod, database: AsyncDatabase[dict[str, Any]]
+) -> tuple[int, dict[str, str]]:
+    """A free port, and the environment of an edge on it."""
+    port = free_port(None)
+    return port, {
+        "QUIRE_RABBITMQ_URL": rabbitmq_url,
+        "QUIRE_MONGODB_URL": mongod.url,
+        "QUIRE_DATABASE": database.name,
+        "QUIRE_SIGNING_KEYS": KEYS,
+        "QUIRE_PORT": str(port),
+    }
+
+
+async def test_it_starts_without_the_broker(
+    rabbitmq_url: str, mongod: Mongod, mongo_database: AsyncDatabase[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Books are shown and commands refused; once the broker is there, it declares the topology and accepts them."""
+    url = urlsplit(rabbitmq_url)
+    async with proxy_to(url.port or 5672) as proxy:
+        proxy.refuse()
+        through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
+        port, env = settings_of(through, mongod, mongo_database)
+        edge = await Child.start("edge", (*QUIRE, "edge"), tmp_path, env=env)
+        async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            await edge.until(lambda: serves(client), within_s=60)
+            assert (await client.get("/v1/books")).status_code == 200
+            cart = (await client.post("/v1/carts")).json()
+
+            async def add() -> Response:
+                item = {"isbn": ISBN, "quantity": 1}
+                headers = {"Cart-Token": cart["token"]}
+                return await client.post(f"/v1/carts/{cart['id']}/items", json=item, headers=headers)
+
+            refused = await add()
+            assert (refused.status_code, refused.json()["code"]) == (503, "broker_unavailable")
+            assert "retry-after" in refused.headers
+            proxy.heal()
+            await edge.until(lambda: ready(client), within_s=30)
+            assert (await add()).status_code == 202
+        assert await edge.stop() == 0
+
+
 async def test_it_waits_for_nobody_when_it_is_told_to_stop(
     rabbitmq_url: str, mongod: Mongod, mongo_database: AsyncDatabase[dict[str, Any]], tmp_path: Path
 ) -> None:
     """A reader's event stream ends, and who waits for an outcome reads that the command was accepted."""
-    port = free_port(None)
-    env = {
-        "QUIRE_RABBITMQ_URL": rabbitmq_url,
-        "QUIRE_MONGODB_URL": mongod.url,
-        "QUIRE_DATABASE": mongo_database.name,
-        "QUIRE_SIGNING_KEYS": KEYS,
-        "QUIRE_PORT": str(port),
-    }
+    port, env = settings_of(rabbitmq_url, mongod, mongo_database)
     order = make_order()
     await mongo_database["orders"].insert_one(order.stored())
     edge = await Child.start("edge", (*QUIRE, "edge"), tmp_path, env=env)
