@@ -58,6 +58,7 @@ export const staffEn = {
   'import.row': '{isbn}: {detail}',
   'dead.lead': 'What could not be processed, by cause. A replay of what was processed already changes nothing.',
   'dead.none': 'Nothing: every message was processed.',
+  'dead.truncated': 'Not all are counted. Only the 10,000 oldest were read of: {groups}.',
   'dead.count': { one: '{n} letter', other: '{n} letters' },
   'dead.from': 'from {oldest} to {newest}',
   'dead.replayAll': 'Replay all',

@@ -40,8 +40,8 @@ function useReplay(): { busy: boolean; said: string; replay: (selection: Partial
     } catch (error) {
       setSaid(s('staff.refused', { reason: reason(error) }))
     }
+    await queries.invalidateQueries({ queryKey: ['dead'] }) // what was replayed is no more what the list has seen
     setBusy(false)
-    await queries.invalidateQueries({ queryKey: ['dead'] })
   }
 
   return { busy, said, replay: (selection) => void run(selection) }
@@ -62,6 +62,7 @@ export function StaffDead(): ReactNode {
       <p className="quiet">{s('dead.lead')}</p>
       <p role="status">{said}</p>
       {data?.causes.length === 0 && <p>{s('dead.none')}</p>}
+      {data && data.truncated.length > 0 && <p>{s('dead.truncated', { groups: data.truncated.join(', ') })}</p>}
       <ul className="letters">
         {data?.causes.map((cause) => (
           <li key={cause.id}>
