@@ -1,4 +1,4 @@
-"""Ending tasks for good."""
+"""Ending tasks for good, and telling that from a connection that broke."""
 
 import asyncio
 from collections.abc import Collection
@@ -18,3 +18,9 @@ async def end(tasks: Collection["asyncio.Task[Any]"]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=AGAIN_AFTER_S)
+
+
+def was_cancelled() -> bool:
+    """Whether somebody cancelled this task. aiormq raises the same for what was under way on a broken connection."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

@@ -15,6 +15,7 @@ from pamqp import commands as spec
 
 from broker.connection import Endpoint, connect
 from broker.embedded.channel import EmbeddedChannel
+from broker.ending import was_cancelled
 from broker.lane import Label, Lane
 from broker.messages import Envelope
 from broker.pulse import BROKEN, Pulse
@@ -172,7 +173,7 @@ class Publisher:
         except TimeoutError as error:
             raise OutcomeUnknown(f"no confirm for {what} within {self._timeout_s} s") from error
         except (*BROKEN, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
+            if isinstance(error, asyncio.CancelledError) and was_cancelled():
                 raise
             raise OutcomeUnknown(f"the connection broke before {what} was confirmed") from error
 

@@ -14,6 +14,8 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
 from aio_pika.exceptions import AMQPError
 
+from broker.ending import was_cancelled
+
 log = structlog.get_logger(__name__)
 
 PULSE_EVERY_S = 1.0
@@ -71,7 +73,7 @@ class Pulse:
             log.info("pulse.lost", error=repr(error))
         except asyncio.CancelledError:
             # A confirm that is waited for is cancelled with its channel, too.
-            if asyncio.current_task().cancelling():  # type: ignore[union-attr]
+            if was_cancelled():
                 raise
         finally:
             self._beat_at = None

@@ -17,6 +17,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import ChannelLockedResource
 
 from broker.connection import Endpoint, connect
+from broker.ending import was_cancelled
 from broker.letters.letter import Letter, letter_of
 from broker.topology import Group
 
@@ -72,7 +73,7 @@ class Reading:
         except BROKEN as error:
             raise LettersUnavailable(f"the connection to the broker broke: {told(error)}") from error
         except asyncio.CancelledError as error:
-            if _is_cancelled():
+            if was_cancelled():
                 raise
             raise LettersUnavailable("the connection to the broker broke") from error
         self.settled += 1
@@ -193,15 +194,9 @@ async def reader(endpoint: Endpoint) -> AsyncIterator[Reader]:
     except BROKEN as error:
         raise LettersUnavailable(f"the broker cannot be asked for its dead letters: {told(error)}") from error
     except asyncio.CancelledError as error:
-        if _is_cancelled():
+        if was_cancelled():
             raise
         raise LettersUnavailable("the connection to the broker broke") from error
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody cancelled this task. aiormq raises the same for what was under way on a broken connection."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def told(error: BaseException) -> str:
