@@ -172,6 +172,7 @@ async def _watch(
 
 
 async def _watch_queues(broker: Broker, settle_s: float) -> tuple[dict[str, Waiting], list[str]]:
+    """Counts of all queues, once those of work are empty or the time is over, and which of them are not."""
     work = {name for group in GROUPS for name in (*group.queues, group.undertaker)}
     deadline = time.monotonic() + settle_s
     counts = await broker.counts()
