@@ -1,7 +1,8 @@
 """The regression gate: ratios to the references and processor time for one command, held to those that are kept.
 
 What is compared depends little on the machine: a rate is divided by its reference's of the same run, and budgets of
-processor time are stretched by as much as the machine's speed, R1's rate, differs from the one that they were kept on.
+processor time are stretched by as much as the machine's speed, answers of R1 in a second of its processor time, differs
+from the one that they were kept on. R1's rate would not do: whatever else ran while it was measured would be in it.
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ops.bench.figures import Report, WentWrong
+from ops.bench.references.route import ROUTE
 
 KEPT = Path(__file__).with_name("kept.json")
 LOSS_MAX = 0.20
@@ -30,7 +32,8 @@ PARTS = ("edge", "worker", "mongod", "rabbitmq")
 class Kept(msgspec.Struct, kw_only=True):
     """What later runs are held to.
 
-    `speed`: answers a second of R1; `budgets_ms`: processor milliseconds for one turn, by scenario and part.
+    `speed`: R1's answers in a second of its own processor time; `budgets_ms`: processor milliseconds for one turn, by
+    scenario and part.
     """
 
     at: str
@@ -68,9 +71,10 @@ def taken_from(report: Report) -> Kept:
         if figure is not None:
             budgets[name] = by_part(figure.cpu_ms)
     bare = report.figure("R1", CROWD) or report.figure("R1")
-    if bare is None:
+    if bare is None or not bare.cpu_ms.get(ROUTE):
         raise WentWrong("the gate needs R1: it says how fast the machine is")
-    return Kept(at=report.at, machine=report.machine, speed=bare.value, ratios=ratios, budgets_ms=budgets)
+    speed = 1000 / bare.cpu_ms[ROUTE]
+    return Kept(at=report.at, machine=report.machine, speed=speed, ratios=ratios, budgets_ms=budgets)
 
 
 def require_calm(report: Report, calm: float | None) -> None:

@@ -104,11 +104,18 @@ def test_processes_of_a_part_share_its_budget() -> None:
     }
 
 
+def test_a_run_without_the_machines_speed_is_none() -> None:
+    """R1 was not measured, or took no processor time that anybody saw."""
+    for figures in ([], [Figure(name="R1", load="", what="", value=9_000.0)]):
+        with pytest.raises(WentWrong, match="R1"):
+            taken_from(Report(at="today", machine={}, settings={}, figures=figures))
+
+
 def test_what_is_kept_is_what_was_measured(tmp_path: Path) -> None:
     """Written and read again, rounded to what a run can tell."""
     figures = [
         Figure(name="cart", load="64 shoppers", what="", value=600.0, cpu_ms={"edge": 0.80004}),
-        Figure(name="R1", load="64 shoppers", what="", value=18_000.4),
+        Figure(name="R1", load="64 shoppers", what="", value=9_000.0, cpu_ms={"route": 0.05}),
         Figure(name="R4", load="", what="", value=200.0),
     ]
     kept = taken_from(Report(at="today", machine={"cores": "2"}, settings={}, figures=figures))
@@ -116,7 +123,7 @@ def test_what_is_kept_is_what_was_measured(tmp_path: Path) -> None:
     again = read_kept(tmp_path / "kept.json")
     assert again.ratios == {"cart to R4": 3.0}
     assert again.budgets_ms["cart"]["edge"] == 0.8
-    assert (again.speed, again.machine) == (18_000, {"cores": "2"})
+    assert (again.speed, again.machine) == (20_000, {"cores": "2"})
 
 
 def test_without_anything_kept_there_is_nothing_to_pass(tmp_path: Path) -> None:
