@@ -80,6 +80,7 @@ class Stand:
     env: Mapping[str, str]
     urls: list[str] = field(default_factory=list)
     processes: dict[str, int] = field(default_factory=dict)
+    _over: Mapping[str, str] = field(default_factory=dict)
     _edges: list[Child] = field(default_factory=list)
     _workers: list[Child] = field(default_factory=list)
 
@@ -97,7 +98,7 @@ class Stand:
         """Starts every edge and waits until all say that they are ready."""
         for number in range(self.layout.edges):
             port = free_port(None)
-            env = {**self.env, "QUIRE_PORT": str(port)}
+            env = {**self.env, **self._over, "QUIRE_PORT": str(port)}
             name = "edge" if self.layout.edges == 1 else f"edge {number + 1}"
             edge = await Child.start(name.replace(" ", "-"), (*QUIRE, "edge"), self.folder, env=env)
             self._edges.append(edge)
@@ -111,8 +112,9 @@ class Stand:
         for number, groups in enumerate(self.layout.workers):
             name = "worker" if len(self.layout.workers) == 1 else f"worker {number + 1}"
             words = [word for group in groups for word in ("--group", group)]
+            env = {**self.env, **self._over}
             worker = await Child.start(
-                name.replace(" ", "-"), (*QUIRE, "worker", *words), self.folder, env=self.env
+                name.replace(" ", "-"), (*QUIRE, "worker", *words), self.folder, env=env
             )
             self._workers.append(worker)
             self.processes[name] = worker.pid
@@ -127,7 +129,18 @@ class Stand:
     async def stop(self) -> None:
         """Ends edges and workers."""
         await self.stop_workers()
-        await asyncio.gather(*(edge.stop() for edge in self._edges))
+        edges, self._edges = self._edges, []
+        self.urls.clear()
+        for name in [name for name in self.processes if name.startswith("edge")]:
+            del self.processes[name]
+        await asyncio.gather(*(edge.stop() for edge in edges))
+
+    async def restart(self, over: Mapping[str, str]) -> None:
+        """Edges and workers anew, with these settings over the stand's own."""
+        await self.stop()
+        self._over = over
+        await self.start_workers()
+        await self.start_edges()
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
         """Does the work while edges and workers live. Raises `ServerFailed` as soon as one is gone."""
@@ -235,7 +248,6 @@ async def stand(folder: Path, layout: Layout) -> AsyncIterator[Stand]:
             "QUIRE_REDIS_URL": redis.url,
             "QUIRE_SIGNING_KEYS": secrets.token_urlsafe(32),
             "QUIRE_OPERATOR_TOKEN": token,
-            "QUIRE_LOG_LEVEL": os.environ.get("QUIRE_LOG_LEVEL", "warning"),
         }
         database = client[Settings.model_fields["database"].default]
         on = Stand(folder, layout, mongod, rabbitmq, database, token, env)

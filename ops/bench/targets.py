@@ -10,6 +10,7 @@ from ops.bench.figures import Figure, Report, Row
 from ops.bench.scenarios.growth import RATIO
 from ops.bench.scenarios.promises import PEAK
 from ops.bench.scenarios.soak import GREW
+from ops.bench.scenarios.telemetry import OFF, ON
 
 CROWD = "64 shoppers"
 GROWN_MB_MAX = 10.0  # what an allocator may still settle between the first half of a soak and its end
@@ -24,6 +25,7 @@ def rows(report: Report) -> list[Row]:
         *_latencies(report),
         *_memory(report),
         *_growth(report),
+        *_telemetry(report.figure),
         *_promises(report),
     ]
 
@@ -102,6 +104,13 @@ def _growth(report: Report) -> Iterator[Row]:
     for figure in report.figures:
         if (ratio := figure.also.get(RATIO)) is not None:
             yield Row(what=figure.what, value=ratio, unit="x", must=1.5, at_most=True)
+
+
+def _telemetry(find: Find) -> Iterator[Row]:
+    without, with_all = find("telemetry", OFF), find("telemetry", ON)
+    if without is not None and with_all is not None:
+        lost = 100 * (1 - with_all.value / without.value)
+        yield Row(what="telemetry takes of add-to-cart", value=lost, unit="%", must=10, at_most=True)
 
 
 def _promises(report: Report) -> Iterator[Row]:

@@ -8,8 +8,9 @@ from ops.bench.scenarios.orders import BUY, FLASH, WATCH
 from ops.bench.scenarios.promises import PROMISES
 from ops.bench.scenarios.reads import DETAIL, LISTED
 from ops.bench.scenarios.soak import SOAK
+from ops.bench.scenarios.telemetry import TELEMETRY
 
 SCENARIOS: tuple[Scenario, ...] = (LISTED, DETAIL, CART, SEND, BUY, WATCH, FLASH, DRAIN, MIXED, LONGER, MORE)
-WHEN_ASKED: tuple[Scenario, ...] = (SOAK, PROMISES)  # take longer than others
+WHEN_ASKED: tuple[Scenario, ...] = (TELEMETRY, SOAK, PROMISES)  # take longer than others
 
 __all__ = ["SCENARIOS", "WHEN_ASKED", "Bench", "Load", "Scenario"]

@@ -96,6 +96,26 @@ async def test_everything_in_two_rounds(
     assert any(row.what.startswith("worker 1 grew") for row in report.rows)
 
 
+async def test_telemetry_is_measured_by_processes_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without and with it, and afterwards the stand is as it was."""
+    monkeypatch.setattr("ops.bench.scenarios.telemetry.TURNS", ("off", "on"))
+    monkeypatch.setenv("QUIRE_TRACE_RATIO", "1")
+    report = await measured(replace(SMALL, names=("telemetry", "detail")), tmp_path)
+    assert {figure.key for figure in report.figures} == {"telemetry off", "telemetry on", "detail 2 shoppers"}
+    assert any(row.what.startswith("telemetry takes") for row in report.rows)
+
+
+@pytest.mark.long
+async def test_no_span_is_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where traces never reach the collector, what they cost was not measured."""
+    monkeypatch.setattr("ops.bench.scenarios.telemetry.TURNS", ("off", "on"))
+    monkeypatch.setenv("QUIRE_TRACE_RATIO", "0")
+    with pytest.raises(WentWrong, match="no span"):
+        await measured(replace(SMALL, names=("telemetry",)), tmp_path)
+
+
 async def test_a_name_that_is_unknown_is_refused_before_anything_starts() -> None:
     """With those that there are."""
     with pytest.raises(WentWrong, match=r"nothing is called sell.*list, detail"):
