@@ -54,9 +54,10 @@ async def quorum_queue(on: Stand) -> AsyncIterator[tuple[AbstractConnection, str
 
 async def _queue(bench: Bench, load: Load) -> list[Figure]:
     async with quorum_queue(bench.on) as (connection, name):
-        many, published_s = await _publish(
-            connection, name, body(bench.isbns[0]), load.shoppers, bench.seconds
-        )
+        content = body(bench.isbns[0])
+        await _publish(connection, name, content, load.shoppers, bench.warm_up_s)
+        await _purged(connection, name)
+        many, published_s = await _publish(connection, name, content, load.shoppers, bench.seconds)
         consumed_s = await _consume(connection, name, many)
     figures = ((PUBLISH, "publish with confirm", published_s), (CONSUME, "consume with ack", consumed_s))
     return [
@@ -88,6 +89,13 @@ async def _publish(
 
     await asyncio.gather(*(publisher() for _ in range(at_once)))
     return many, time.perf_counter() - begun
+
+
+async def _purged(connection: AbstractConnection, name: str) -> None:
+    channel = await connection.channel()
+    queue = await channel.get_queue(name)
+    await queue.purge()
+    await channel.close()
 
 
 async def _consume(connection: AbstractConnection, name: str, many: int) -> float:
