@@ -59,7 +59,8 @@ async def _naive(bench: Bench, load: Load) -> list[Figure]:  # noqa: ARG001 - it
     )
     await init_beanie(database=database, document_models=[NaiveCart])
     await NaiveCart.insert_many([NaiveCart(id=str(number)) for number in range(CARTS)])
-    warm, measured = (round(MESSAGES_A_SECOND * seconds) for seconds in (bench.warm_up_s, bench.seconds))
+    warm = max(1, round(MESSAGES_A_SECOND * bench.warm_up_s))
+    measured = round(MESSAGES_A_SECOND * bench.seconds)
     many = warm + measured
     seconds = await _consumed(bench, warm, many)
     lines = [line.quantity for cart in await NaiveCart.find_all().to_list() for line in cart.lines]
