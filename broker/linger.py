@@ -1,16 +1,23 @@
-"""When a batch waits a moment for company.
+"""When a batch waits a moment for company, and how many of those that wait it takes.
 
-A transaction costs its worker and the database 5 to 8 ms of processor time however little it holds, so under load a few
-milliseconds of waiting are repaid: with 64 shoppers on 2 busy cores, 350 add-to-carts a second with a wait of 10 ms
-against 240 without (runs in turn, other work on the machine).
-Alone, nobody waits: it only pays where the last batch already had company.
+A transaction costs its worker and the database some milliseconds of processor time however little it holds, so under
+load a few milliseconds of waiting are repaid. Alone, and while few come, nobody waits.
+
+Not all of those that wait are taken, but half. Senders who wait for answers come in waves: a batch of all of them is
+answered at once, asks again at once, and edge and worker are busy in turn instead of together. Measured with 64
+shoppers on 2 cores, runs in turn: 2,320 add-to-carts a second (median of six) against 2,015 (of six) with all of them.
 """
 
 LINGER_S = 0.008
-COMPANY = 2  # a batch of so many says that others are near
+COMPANY = 16  # a batch of so many says that others are near
 ENOUGH = 32  # a batch of so many is worth its transaction at once
 
 
 def linger_s(last_size: int, waiting: int) -> float:
-    """Seconds to wait before `waiting` messages are taken, after a batch of `last_size`."""
+    """Seconds to wait for `ENOUGH` before `waiting` messages are taken, after a batch of `last_size`."""
     return LINGER_S if last_size >= COMPANY and waiting < ENOUGH else 0.0
+
+
+def size_of(waiting: int, most: int) -> int:
+    """How many of those that wait a batch takes at most; a backlog is taken `most` at a time."""
+    return min(most, max(ENOUGH, waiting // 2))

@@ -32,7 +32,7 @@ from broker.faults import (
     took_too_long,
 )
 from broker.groups import OrderedGroup
-from broker.linger import linger_s
+from broker.linger import ENOUGH, linger_s, size_of
 from broker.retry import IN_PLACE_LIMIT_S, in_place_delay
 from broker.suspicion import Suspicion, is_suspect
 from broker.telemetry import IN_PLACE, SILENT, Telemetry, ids_of
@@ -104,8 +104,8 @@ class CommitLoop:
             await self.mailboxes.arrived()
             self._idle.clear()
             if wait_s := linger_s(size, self.mailboxes.ready):
-                await asyncio.sleep(wait_s)
-            batch = await self.mailboxes.take(self._batch_max)
+                await self.mailboxes.gathered(ENOUGH, wait_s)
+            batch = await self.mailboxes.take(size_of(self.mailboxes.ready, self._batch_max))
             size = len(batch)
             now = asyncio.get_running_loop().time()
             for each in batch:

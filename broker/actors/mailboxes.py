@@ -26,6 +26,7 @@ class Mailboxes:
         self._ready: deque[Delivery] = deque()
         self._waiting: dict[Actor, deque[Delivery]] = {}
         self._arrived = asyncio.Event()
+        self._wanted = 1
 
     def __len__(self) -> int:
         return len(self._ready) + sum(len(box) for box in self._waiting.values())
@@ -49,7 +50,8 @@ class Mailboxes:
             box = self._without_stale(delivery.actor)
         if box is None:
             self._ready.append(delivery)
-            self._arrived.set()
+            if len(self._ready) >= self._wanted:
+                self._arrived.set()
             return
         box.append(delivery)
         if len(box) > self.parked_max:
@@ -89,6 +91,18 @@ class Mailboxes:
                     await self._arrived.wait()
             except TimeoutError:
                 continue
+
+    async def gathered(self, many: int, within_s: float) -> None:
+        """Returns once so many can be taken, or after `within_s`, or where a mailbox that waits has news."""
+        self._wanted = many
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._arrived.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._wanted = 1
 
     def _wake(self) -> float | None:
         """Moves mailboxes whose head is due back to the front; returns seconds until the next one is, or None."""

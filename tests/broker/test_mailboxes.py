@@ -3,8 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from broker.actors.mailboxes import Mailboxes
 from broker.delivery import Delivery
+from broker.linger import linger_s, size_of
 from broker.topology import BY_NAME
 from tests.broker.house import add, envelope_of
 
@@ -82,3 +85,43 @@ async def test_taking_waits_for_the_first_and_takes_no_more_than_asked() -> None
         boxes.put(each)
     assert await asyncio.wait_for(taking, 1) == three[:2]
     assert await boxes.take(2) == three[2:]
+
+
+async def test_company_is_waited_for_until_there_is_enough() -> None:
+    """Fewer do not end the wait; without it the first one does again."""
+    boxes = Mailboxes()
+    boxes.put(delivery("a"))
+    gathering = asyncio.create_task(boxes.gathered(3, 3600))
+    await asyncio.sleep(0)
+    boxes.put(delivery("b"))
+    await asyncio.sleep(0)
+    assert not gathering.done()
+    boxes.put(delivery("c"))
+    await asyncio.wait_for(gathering, 1)
+    assert len(await boxes.take(10)) == 3
+    taking = asyncio.create_task(boxes.take(10))
+    await asyncio.sleep(0)
+    boxes.put(delivery("d"))
+    assert len(await asyncio.wait_for(taking, 1)) == 1
+
+
+async def test_company_that_does_not_come_is_not_waited_for() -> None:
+    """What is there is taken after that time."""
+    boxes = Mailboxes()
+    boxes.put(delivery("a"))
+    await asyncio.wait_for(boxes.gathered(2, 0.001), 1)
+    assert len(await boxes.take(10)) == 1
+
+
+@pytest.mark.parametrize(
+    ("last", "waiting", "waits"), [(1, 1, False), (16, 1, True), (16, 31, True), (64, 32, False)]
+)
+def test_only_company_is_waited_for(last: int, waiting: int, waits: bool) -> None:
+    """Where the last batch had some, and until there is enough for a transaction."""
+    assert (linger_s(last, waiting) > 0) is waits
+
+
+@pytest.mark.parametrize(("waiting", "size"), [(1, 32), (64, 32), (100, 50), (1_600, 200)])
+def test_a_batch_takes_half_of_what_waits(waiting: int, size: int) -> None:
+    """But enough for its transaction, and no more than a batch may hold."""
+    assert size_of(waiting, 200) == size
