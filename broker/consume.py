@@ -18,6 +18,7 @@ from faststream.message import StreamMessage
 from faststream.rabbit import Channel, QueueType, RabbitQueue
 
 from broker.delivery import Delivery, receive
+from broker.ending import breaks_told
 from broker.subscribing import Broker
 from broker.topology import Group
 
@@ -81,6 +82,10 @@ class Consumer:
 
     async def open(self) -> None:
         """Begins to consume. Raises what aio-pika raises."""
+        with breaks_told():
+            await self._open()
+
+    async def _open(self) -> None:
         async with self._turn:
             if self._subscriber.running:
                 return
@@ -93,6 +98,10 @@ class Consumer:
     async def close(self) -> None:
         """Gives back what is not acked, in its old order, and takes no more until it is opened again."""
         self._filing = False
+        with breaks_told():
+            await self._close()
+
+    async def _close(self) -> None:
         async with self._turn:
             if not self._subscriber.running:
                 return

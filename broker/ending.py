@@ -1,7 +1,8 @@
 """Ending tasks for good, and telling that from a connection that broke."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 AGAIN_AFTER_S = 0.2
@@ -20,7 +21,21 @@ async def end(tasks: Collection["asyncio.Task[Any]"]) -> None:
         _, left = await asyncio.wait(left, timeout=AGAIN_AFTER_S)
 
 
-def was_cancelled() -> bool:
-    """Whether somebody cancelled this task. aiormq raises the same for what was under way on a broken connection."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
+class ConnectionBroke(ConnectionError):
+    """The connection to the broker broke under what was asked of it."""
+
+
+@contextmanager
+def breaks_told() -> Iterator[None]:
+    """Raises `ConnectionBroke` for a cancellation that nobody asked for.
+
+    aiormq cancels what is under way on a connection that breaks, that of a broker which said nothing for three
+    heartbeats above all. Taken for a real one, it would end whoever asked without a word.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionBroke("the connection broke") from error

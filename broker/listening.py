@@ -10,6 +10,7 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from broker.connection import Endpoint, connect
+from broker.ending import breaks_told
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ class Listener:
                 "listener.not_connected", name=self._name, attempt=state.attempt_number
             ),
         ):
-            with attempt:
+            with attempt, breaks_told():
                 await self._open()
 
     async def _open(self) -> None:

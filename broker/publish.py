@@ -15,7 +15,7 @@ from pamqp import commands as spec
 
 from broker.connection import Endpoint, connect
 from broker.embedded.channel import EmbeddedChannel
-from broker.ending import was_cancelled
+from broker.ending import breaks_told
 from broker.lane import Label, Lane
 from broker.messages import Envelope
 from broker.pulse import BROKEN, Pulse
@@ -75,8 +75,12 @@ class Publisher:
     async def start(self) -> None:
         """Connects. Raises what aio-pika raises where the broker is not there."""
         self._connection = await connect(self._endpoint, name=self._name)
-        self._channel = await self._open(publisher_confirms=True, on_return_raises=True)
-        self._loose = await self._open(publisher_confirms=False, on_return_raises=False)
+        try:
+            self._channel = await self._open(publisher_confirms=True, on_return_raises=True)
+            self._loose = await self._open(publisher_confirms=False, on_return_raises=False)
+        except BaseException:
+            await self.close()  # or it would connect again and again, beside that of the next try
+            raise
         self._pulse = Pulse(self._connection, self._channel, lambda: self._confirmed_at)
         self._beating = asyncio.create_task(self._pulse.run(), name=f"{self._name}: pulse")
 
@@ -164,7 +168,8 @@ class Publisher:
         try:
             # Round all of it: a connection that broke just now is waited for, and so is an earlier publish of this id.
             async with asyncio.timeout(self._timeout_s):
-                await alone
+                with breaks_told():
+                    await alone
             self._confirmed_at = asyncio.get_running_loop().time()
         except PublishError as error:
             raise Unroutable(f"no queue takes {what} ({exchange} {routing_key})") from error
@@ -172,9 +177,7 @@ class Publisher:
             raise BrokerUnavailable(f"the broker refused {what}: its queue is full") from error
         except TimeoutError as error:
             raise OutcomeUnknown(f"no confirm for {what} within {self._timeout_s} s") from error
-        except (*BROKEN, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and was_cancelled():
-                raise
+        except BROKEN as error:
             raise OutcomeUnknown(f"the connection broke before {what} was confirmed") from error
 
     async def _alone(

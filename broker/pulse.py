@@ -14,7 +14,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
 from aio_pika.exceptions import AMQPError
 
-from broker.ending import was_cancelled
+from broker.ending import breaks_told
 
 log = structlog.get_logger(__name__)
 
@@ -68,13 +68,10 @@ class Pulse:
         self._beat_at = asyncio.get_running_loop().time()
         message = Message(b"", delivery_mode=DeliveryMode.NOT_PERSISTENT)
         try:
-            await self._channel.default_exchange.publish(message, PULSE_KEY, mandatory=False)
+            with breaks_told():
+                await self._channel.default_exchange.publish(message, PULSE_KEY, mandatory=False)
         except BROKEN as error:
             log.info("pulse.lost", error=repr(error))
-        except asyncio.CancelledError:
-            # A confirm that is waited for is cancelled with its channel, too.
-            if was_cancelled():
-                raise
         finally:
             self._beat_at = None
 

@@ -99,6 +99,7 @@ class Runtime:
         self._minders: list[asyncio.Task[None]] = []
         self._death: BaseException | None = None
         self._dead = asyncio.Event()
+        self._ending = False
         for group in groups:
             self._subscribe(group, terms)
         self._pausing = Pausing(database, (self._loop, self._commits), self._consumers, after_s=pause_after_s)
@@ -184,6 +185,7 @@ class Runtime:
 
     async def start(self) -> None:
         """Connects and begins to consume. Raises what aio-pika raises where the broker is not there: call it again."""
+        self._ending = False
         try:
             await self.publisher.start()
             self._run(self._loop.run(), "commit loop")
@@ -224,6 +226,7 @@ class Runtime:
         What waits in its mailbox for a later attempt is given back at once. Acks are kept until all is done, so that
         the broker sends no more for nothing: what comes back was delivered once more, and that is counted.
         """
+        self._ending = True
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
                 await end(self._minders)  # they would open again what is closed here
@@ -247,6 +250,7 @@ class Runtime:
         await self._aftermath.finished()
 
     async def _close(self) -> None:
+        self._ending = True
         await end(self._tasks)
         for worker in self._workers:
             await worker.close()
@@ -267,7 +271,8 @@ class Runtime:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None and not (self._ending and task.cancelled()):
             log.critical("task.died", task=task.get_name(), error=repr(error), exc_info=error)
             self._die(error)
 

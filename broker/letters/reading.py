@@ -17,7 +17,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import ChannelLockedResource
 
 from broker.connection import Endpoint, connect
-from broker.ending import was_cancelled
+from broker.ending import breaks_told
 from broker.letters.letter import Letter, letter_of
 from broker.topology import Group
 
@@ -69,13 +69,10 @@ class Reading:
         """Takes a letter off the queue for good. Raises `LettersUnavailable` where the connection broke."""
         assert self._channel is not None
         try:
-            await self._channel.basic_ack(held.tag)
+            with breaks_told():
+                await self._channel.basic_ack(held.tag)
         except BROKEN as error:
             raise LettersUnavailable(f"the connection to the broker broke: {told(error)}") from error
-        except asyncio.CancelledError as error:
-            if was_cancelled():
-                raise
-            raise LettersUnavailable("the connection to the broker broke") from error
         self.settled += 1
 
 
@@ -186,17 +183,14 @@ async def _fill(
 async def reader(endpoint: Endpoint) -> AsyncIterator[Reader]:
     """A reader on a connection of its own. Raises `LettersUnavailable` where the broker is, or goes, away."""
     try:
-        connection = await connect(endpoint, name="quire dead letters")
-        try:
-            yield Reader(connection)
-        finally:
-            await connection.close()
+        with breaks_told():
+            connection = await connect(endpoint, name="quire dead letters")
+            try:
+                yield Reader(connection)
+            finally:
+                await connection.close()
     except BROKEN as error:
         raise LettersUnavailable(f"the broker cannot be asked for its dead letters: {told(error)}") from error
-    except asyncio.CancelledError as error:
-        if was_cancelled():
-            raise
-        raise LettersUnavailable("the connection to the broker broke") from error
 
 
 def told(error: BaseException) -> str:

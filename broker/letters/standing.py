@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import pymongo
+
 from broker.letters.letter import Letter
 from documents.actors import Actor
 from documents.carts import Cart
@@ -20,6 +22,7 @@ ACTORS: dict[str, type[Actor]] = {"catalog": Book, "carts": Cart, "orders": Orde
 """The actor of each ordered group."""
 
 ASKED_AT_ONCE = 500
+TOLD_WITHIN_S = 10.0
 
 
 class Standing(StrEnum):
@@ -35,10 +38,14 @@ class Standing(StrEnum):
 
 
 async def judge(letters: Sequence[Letter], now: datetime) -> list[Standing]:
-    """How each of some letters stands, in their order; two queries for every 500."""
+    """How each of some letters stands, in their order; two queries for every 500.
+
+    Raises what the driver does where the database does not tell within 10 s: letters are held meanwhile.
+    """
     judged: list[Standing] = []
-    for start in range(0, len(letters), ASKED_AT_ONCE):
-        judged.extend(await _judge(letters[start : start + ASKED_AT_ONCE], now))
+    with pymongo.timeout(TOLD_WITHIN_S):
+        for start in range(0, len(letters), ASKED_AT_ONCE):
+            judged.extend(await _judge(letters[start : start + ASKED_AT_ONCE], now))
     return judged
 
 

@@ -176,6 +176,24 @@ async def test_broker_that_comes_later() -> None:
     await server.stop()
 
 
+async def test_a_broker_that_went_silent_meanwhile_is_tried_again(
+    broker: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked of it is cancelled then, and nobody asked for that."""
+    ears = Ears(broker, "edge.one")
+    consume, broken = ears.replies.consume, [asyncio.CancelledError()]
+
+    async def breaks_once(channel: Any) -> None:
+        if broken:
+            raise broken.pop()
+        await consume(channel)
+
+    monkeypatch.setattr(ears.replies, "consume", breaks_once)
+    ears.listener.start()
+    await until(lambda: ears.listener.ready)
+    await ears.listener.close()
+
+
 async def test_rabbitmq_drops_the_connection(real: str) -> None:
     """RabbitMQ may close the consuming connection at any time: the ears come back with the same queues."""
     speaker = Publisher(real, name="speaker")

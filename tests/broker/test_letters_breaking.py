@@ -138,12 +138,14 @@ async def test_a_drop_that_breaks_says_how_far_it_came(
     assert await house.database.audit.count_documents({"deed": "dropped"}) == 6
 
 
+@pytest.mark.parametrize("when", ["before it is judged", "before it is written"])
 async def test_a_drop_does_not_wait_for_a_silent_database(
-    house: House, mongod: Mongod, monkeypatch: pytest.MonkeyPatch
+    house: House, mongod: Mongod, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """It fails and gives the letters back; the driver alone would try the transaction again for two minutes."""
     await put(house, *NAMES)
     monkeypatch.setattr(DROP, "WRITTEN_WITHIN_S", 1.0)
+    monkeypatch.setattr("broker.letters.standing.TOLD_WITHIN_S", 1.0)
     judge = DROP.judge
     async with proxy_to(urlsplit(mongod.url).port or 27017) as proxy:
         url = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
@@ -153,6 +155,8 @@ async def test_a_drop_does_not_wait_for_a_silent_database(
             )
 
             async def and_silence(*args: Any) -> Any:
+                if when == "before it is judged":
+                    proxy.silence()
                 judged = await judge(*args)
                 proxy.silence()
                 return judged

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,25 @@ async def say(
     await publisher.publish_body(
         b"x" * size, exchange, queue, message_id=message_id, type="T", correlation_id="c"
     )
+
+
+async def test_a_start_that_fails_leaves_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would come back by itself, one more for each try."""
+    broker = EmbeddedServer()
+    await broker.start()
+    publisher = Publisher(broker, name="one")
+
+    async def fails(**_: bool) -> Any:
+        raise ConnectionError("broke")
+
+    monkeypatch.setattr(publisher, "_open", fails)
+    with pytest.raises(ConnectionError):
+        await publisher.start()
+    assert publisher._connection is None
+    assert broker.transports == []
+    await broker.stop()
 
 
 async def test_what_no_queue_takes_is_unroutable(house: House) -> None:

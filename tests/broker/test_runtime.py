@@ -89,6 +89,18 @@ async def test_a_worker_whose_loop_ends_says_so(house: House) -> None:
     assert (await house.cart(cart_id))["lines"][ISBN]["quantity"] == 1
 
 
+async def test_a_worker_whose_part_is_cancelled_says_so(house: House) -> None:
+    """Nobody asked for that, so it is a death like any other; a stop's own cancellations are none."""
+    worker = await house.worker(CARTS)
+    next(task for task in worker._tasks if task.get_name() == "pausing").cancel()
+    with pytest.raises(Died):
+        await asyncio.wait_for(worker.died(), 10)
+    await house.stop(worker)
+    another = await house.worker(CARTS)
+    await house.stop(another)
+    assert another._death is None
+
+
 async def test_what_kills_every_worker_ends_with_the_undertaker(house: House) -> None:
     """Delivered as often as the limit allows and never finished: receipt failed, a dead letter that names its queue."""
     channel = await house.channel()
