@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
 from litestar import Litestar
 
 from app.application import create_app
@@ -24,6 +25,8 @@ from ops.garbage import keep_what_stands
 from ops.logs import configure
 from ops.settings import Settings, secret
 from ops.telemetry import UNMEASURED, Instruments, instruments
+
+log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 15  # what a client has not taken or sent by then is cut off; the edge holds nothing
 
@@ -63,7 +66,8 @@ def make_edge(
 async def serving(edge: Edge, topology: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
     """The edge's publisher, connected as soon as the broker is there and has its topology.
 
-    Reads are served meanwhile, and commands refused. A topology that differs is logged and waited for.
+    Reads are served meanwhile, and commands refused. A topology that differs is logged and waited for. What nobody else
+    mends, an address that is none, stops the process.
     """
 
     async def connect() -> None:
@@ -72,13 +76,21 @@ async def serving(edge: Edge, topology: Callable[[], Awaitable[None]] | None = N
         await edge.publisher.start()
 
     edge.cache.start()
-    async with parts.background(parts.until_there("broker", connect, also=(TopologyDiffers,))):
+    async with parts.background(parts.until_there("broker", connect, also=(TopologyDiffers,))) as connecting:
+        connecting.add_done_callback(_stop_where_it_failed)
         try:
             yield
         finally:
             edge.accounts.close()
             await edge.cache.close()
             await edge.publisher.close()
+
+
+def _stop_where_it_failed(connecting: "asyncio.Future[None]") -> None:
+    """An edge that will never publish must not look like one that waits for its broker."""
+    if not connecting.cancelled() and (error := connecting.exception()) is not None:
+        log.critical("edge.cannot_publish", error=repr(error), exc_info=error)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def create() -> Litestar:

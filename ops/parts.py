@@ -19,6 +19,7 @@ from app.security.keys import Keyring
 from app.security.throttle import RequestLimit, SignInThrottle
 from broker import declare
 from broker.connection import Endpoint, connect
+from broker.ending import breaks_told
 from ops.settings import Settings, secret
 
 log = structlog.get_logger(__name__)
@@ -103,14 +104,15 @@ async def until_there(
 ) -> None:
     """Tries again until it works: parts of a system start in any order. `also` are errors that somebody may mend."""
     passing: tuple[type[Exception], ...] = (*CONNECTION_EXCEPTIONS, PyMongoError, *also)
-    told = False
+    told = ""
     while True:
         try:
-            await start()
+            with breaks_told():
+                await start()
         except passing as error:
-            if not told:
-                log.warning("waiting", what=what, error=str(error))
-            told = True
+            if repr(error) != told:
+                told = repr(error)
+                log.warning("waiting", what=what, error=told)
             await asyncio.sleep(AGAIN_AFTER_S)
         else:
             return

@@ -105,6 +105,16 @@ async def test_it_starts_without_the_broker(
         assert await edge.stop() == 0
 
 
+async def test_it_ends_where_nobody_can_ever_connect(
+    mongod: Mongod, mongo_database: AsyncDatabase[dict[str, Any]], tmp_path: Path
+) -> None:
+    """An address that is none is no broker that is away: it says so and ends."""
+    _, env = settings_of("amqp://guest:guest@127.0.0.1:port/", mongod, mongo_database)
+    edge = await Child.start("edge", (*QUIRE, "edge"), tmp_path, env=env)
+    await asyncio.wait_for(edge.wait(), 30)
+    assert "edge.cannot_publish" in edge.log.read_text()
+
+
 async def test_it_waits_for_nobody_when_it_is_told_to_stop(
     rabbitmq_url: str, mongod: Mongod, mongo_database: AsyncDatabase[dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -1,5 +1,10 @@
 """What a process is made of, from its settings."""
 
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
 from ops import parts
 from ops.settings import Settings
 
@@ -14,3 +19,34 @@ def test_the_console_of_a_broker() -> None:
     assert parts.console(Settings(), "amqp://guest@one.test/%2Fshop", own) == f"{own}/#/queues/%2Fshop"
     assert parts.console(Settings(), url) is None
     assert parts.console(named, None) is None  # the embedded broker has no console
+
+
+async def test_what_is_waited_for_is_told_whenever_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is away, goes away while it is asked, and then refuses: three lines."""
+    monkeypatch.setattr(parts, "AGAIN_AFTER_S", 0)
+    errors = [OSError("away"), OSError("away"), asyncio.CancelledError(), ConnectionError("refused")]
+
+    async def start() -> None:
+        if errors:
+            raise errors.pop(0)
+
+    with capture_logs() as logs:
+        await asyncio.wait_for(parts.until_there("broker", start), 5)
+    assert [line["error"] for line in logs] == [
+        "OSError('away')",
+        "ConnectionBroke('the connection broke')",
+        "ConnectionError('refused')",
+    ]
+
+
+async def test_waiting_can_be_ended() -> None:
+    """By whoever started it."""
+
+    async def start() -> None:
+        await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(parts.until_there("broker", start))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
