@@ -19,6 +19,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from broker.connection import connect
 from broker.embedded.messages import decode_properties
+from broker.ending import breaks_told
 from broker.letters import HELD_MAX, Letter
 from broker.letters.letter import letter_of
 from broker.letters.reading import reader
@@ -127,7 +128,8 @@ class RabbitQueues:
         unacked = await self._unacked()
         try:
             async with asyncio.timeout(ANSWERS_WITHIN_S):
-                self._counts = await self._counted(unacked)
+                with breaks_told():
+                    self._counts = await self._counted(unacked)
         except CONNECTION_EXCEPTIONS as error:
             raise BrokerLost(f"the broker went away ({str(error) or 'no answer'})") from error
         return self._counts

@@ -1,18 +1,19 @@
 """Reading everything that is kept about one order."""
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 
 import msgspec
 from pymongo.asynchronous.database import AsyncDatabase
 
-from broker.letters import HELD_MAX, LettersBusy
+from broker.letters import HELD_MAX, LettersBusy, LettersUnavailable
 from broker.messages import Envelope
-from broker.topology import GROUPS
+from broker.topology import GROUPS, Group
 from documents.operations import receipt_id
 from handlers.expiry import expiry_of
 from ops.check.looking import EMBEDDED, BrokerAddress, looking_at
-from ops.check.queues import JournalQueues
+from ops.check.queues import Broker, BrokerLost, JournalQueues
 from ops.trace.found import Found, Row
 from ops.trace.steps import Trace
 from ops.trace.weave import weave
@@ -158,23 +159,16 @@ def _adopt(receipts: dict[str, Row], candidates: dict[str, Row]) -> None:
 
 
 async def _read_broker(database: Database, address: BrokerAddress | None, found: Found) -> None:
-    order = found.order
-    ids = {row["message_id"] for row in found.receipts}
     async with looking_at(database, address, found.remarks) as broker:
         if broker is None:
             return
-        counts = await broker.counts()
-        for group in GROUPS:
-            if not counts[group.dead].total:
-                continue
-            if broker.readable(group) is not None:
-                found.remarks.append(f"only the first {HELD_MAX:,} letters of {group.dead} were read")
-            try:
-                async for letter in broker.letters(group):
-                    if letter.key == order["_id"] or letter.message_id in ids:
-                        found.letters.append(letter)
-            except LettersBusy as busy:
-                found.remarks.append(f"{busy}")
+        try:
+            counts = await broker.counts()
+        except BrokerLost as lost:
+            found.remarks.append(f"{lost}: queues and dead letters were not looked at")
+            return
+        await _read_letters(broker, [group for group in GROUPS if counts[group.dead].total], found)
+        order = found.order
         if isinstance(broker, JournalQueues):
             async for queue, envelope in broker.envelopes():
                 if envelope.key == order["_id"] or envelope.id == order["placed_by"]:
@@ -183,6 +177,19 @@ async def _read_broker(database: Database, address: BrokerAddress | None, found:
             found.remarks.append(
                 "messages wait in queues of RabbitMQ, whose content nobody may look at: some may be its own"
             )
+
+
+async def _read_letters(broker: Broker, groups: Iterable[Group], found: Found) -> None:
+    ids = {row["message_id"] for row in found.receipts}
+    for group in groups:
+        if broker.readable(group) is not None:
+            found.remarks.append(f"only the first {HELD_MAX:,} letters of {group.dead} were read")
+        try:
+            async for letter in broker.letters(group):
+                if letter.key == found.order["_id"] or letter.message_id in ids:
+                    found.letters.append(letter)
+        except (LettersBusy, LettersUnavailable) as error:
+            found.remarks.append(f"{group.dead} was not read: {error}")
 
 
 async def _read_audit(database: Database, found: Found) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,6 +17,7 @@ from ops.check import CHECKS, BrokerAddress, Finding, Report, Whole, check, queu
 from ops.check.view import View
 from ops.parts import apply_topology
 from ops.servers import Mongod, RabbitMQ
+from ops.trace import trace
 from tests.faults.proxy import proxy_to
 from tests.ops.test_check.plants import Plants
 from tests.ops.test_check.violations.common import long_ago
@@ -146,6 +148,21 @@ async def test_a_broker_that_goes_away_meanwhile_is_said(
         each.name for each in CHECKS if isinstance(each, Whole) and each.needs_broker
     }
     assert any("the broker went away" in remark for remark in report.remarks)
+
+
+async def test_what_a_silent_broker_cancels_is_said(
+    plants: Plants, address: BrokerAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiormq cancels what was asked of a broker that says nothing for three heartbeats: no end of the check."""
+
+    async def cancelled(*_: Any) -> Any:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(queues.RabbitQueues, "_counted", cancelled)
+    report = await check(plants.database, address, settle_s=0)
+    assert any("the broker went away" in remark for remark in report.remarks)
+    found = await trace(plants.database, plants.orders["confirmed"], address)
+    assert any("the broker went away" in remark for remark in found.remarks)
 
 
 LETTERS = next(each for each in CHECKS if each.name == "letter-receipt")
