@@ -14,7 +14,7 @@ from broker.aftermath import Aftermath
 from broker.connection import Endpoint
 from broker.consume import ORDERED_PREFETCH, UNDERTAKER_PREFETCH, UNORDERED_PREFETCH, Consumer
 from broker.delivery import Delivery
-from broker.ending import end
+from broker.ending import breaks_told, end
 from broker.groups import OrderedGroup, UnorderedGroup
 from broker.outbox import RELAY_EVERY_S, Outbox
 from broker.pausing import PAUSE_AFTER_S, Pausing
@@ -229,19 +229,23 @@ class Runtime:
         self._ending = True
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
-                await end(self._minders)  # they would open again what is closed here
-                for consumer in self._ordered:
-                    consumer.stop_filing()
-                self._acks.hold()
-                await asyncio.gather(*(consumer.cancel() for consumer in self._unordered))
-                if self._death is None:
-                    await self._drained()
-                await self._acks.release()
-                await asyncio.gather(*(consumer.close() for consumer in self._ordered))
+                with breaks_told():
+                    await self._finish()
         except (*BROKEN, TimeoutError) as error:
             log.warning("stop.unfinished", waiting=len(self._loop.mailboxes), error=repr(error))
         finally:
             await self._close()
+
+    async def _finish(self) -> None:
+        await end(self._minders)  # they would open again what is closed here
+        for consumer in self._ordered:
+            consumer.stop_filing()
+        self._acks.hold()
+        await asyncio.gather(*(consumer.cancel() for consumer in self._unordered))
+        if self._death is None:
+            await self._drained()
+        await self._acks.release()
+        await asyncio.gather(*(consumer.close() for consumer in self._ordered))
 
     async def _drained(self) -> None:
         await self._loop.drained()
@@ -257,8 +261,9 @@ class Runtime:
         await self._aftermath.close()
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
-                await self._acks.release()
-                await self._broker.stop()
+                with breaks_told():
+                    await self._acks.release()
+                    await self._broker.stop()
         except (*BROKEN, TimeoutError) as error:
             log.warning("stop.without_the_broker", error=repr(error))  # what it holds it gives to others
         await self.publisher.close()

@@ -25,7 +25,11 @@ class Broker(RabbitBroker):
             connection.close_callbacks.add(close_callback)
         for reconnect_callback in self._on_reconnected:
             connection.reconnect_callbacks.add(reconnect_callback)
-        if self._channel is None:
-            self.config.connect(connection)
-            self._channel = await self.config.channel_manager.get_channel()
+        try:
+            if self._channel is None:
+                self.config.connect(connection)
+                self._channel = await self.config.channel_manager.get_channel()
+        except BaseException:
+            await connection.close()  # or it would connect again and again, beside that of the next try
+            raise
         return connection

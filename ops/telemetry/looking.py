@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from pymongo.errors import PyMongoError
 
 from broker.connection import Endpoint, connect
+from broker.ending import breaks_told
 from broker.pulse import BROKEN
 from broker.topology import BY_NAME
 from documents.operations import Outcome, Receipt
@@ -62,7 +63,8 @@ class Looking:
             log.info("looking.later", at="database", error=repr(error))
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                self._counted = await self._broker()
+                with breaks_told():
+                    self._counted = await self._broker()
         except (*BROKEN, TimeoutError) as error:
             self._counted = {}
             log.info("looking.later", at="broker", error=repr(error))

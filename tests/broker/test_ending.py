@@ -49,3 +49,19 @@ async def test_a_queue_that_cannot_be_opened_says_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(consumer._subscriber, "start", broken)
     opened = await asyncio.gather(consumer.open(), return_exceptions=True)
     assert [type(each) for each in opened] == [ConnectionBroke]
+
+
+async def test_a_consuming_connection_that_failed_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would come back by itself, one more for each try."""
+    server = EmbeddedServer()
+    await server.start()
+    broker = Broker(server, name="test", logger=None, apply_types=False)
+
+    async def fails() -> None:
+        raise ConnectionError("broke")
+
+    monkeypatch.setattr(type(broker.config.channel_manager), "get_channel", lambda *_: fails())
+    with pytest.raises(ConnectionError):
+        await broker.connect()
+    assert server.transports == []
+    await server.stop()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPConnectionError
+from structlog.testing import capture_logs
 
 from broker import declare
 from broker.connection import connect
@@ -99,6 +100,22 @@ async def test_a_worker_whose_part_is_cancelled_says_so(house: House) -> None:
     another = await house.worker(CARTS)
     await house.stop(another)
     assert another._death is None
+
+
+async def test_a_stop_beside_a_silent_broker_ends_like_any_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it asks of the broker is cancelled, and nobody asked for that: it goes without its answer."""
+    worker = await house.worker(*ALL)
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(worker._unordered[0], "cancel", cancelled)
+    with capture_logs() as logs:
+        await house.stop(worker)
+    assert any(line["event"] == "stop.unfinished" for line in logs)
+    assert worker._tasks == set()
 
 
 async def test_what_kills_every_worker_ends_with_the_undertaker(house: House) -> None:
