@@ -107,22 +107,29 @@ async def run(options: Options, console: Console) -> Report:
         tempfile.TemporaryDirectory(prefix="quire-bench-", ignore_cleanup_errors=True) as folder,
         Progress(*columns, console=console, transient=True) as progress,
     ):
-        task = progress.add_task("starting RabbitMQ, mongod, Redis, edges and workers", total=None)
+        task = progress.add_task("", total=None)
+
+        def tell(what: str) -> None:
+            progress.update(task, description=what)
+            if not console.is_terminal:  # nobody would see it move
+                console.print(f"{datetime.now(UTC):%H:%M:%S} {what}")
+
+        tell("starting RabbitMQ, mongod, Redis, edges and workers")
         if wanted:
             async with stand(Path(folder), options.layout) as on:
-                progress.update(task, description="putting titles on the shelf")
+                tell("putting titles on the shelf")
                 bench = await on.during(_shelve(on, options))
                 report.settings["titles drawn by"] = bench.popularity.source
                 gathered: dict[str, list[Figure]] = {}
                 for title, scenario, load in _rounds(wanted, options, gathered):
-                    progress.update(task, description=title)
+                    tell(title)
                     for figure in await on.during(_calmly(bench, scenario, load, options)):
                         gathered.setdefault(figure.key, []).append(figure)
-                progress.update(task, description="checking that every promise was kept")
+                tell("checking that every promise was kept")
                 report.counted, report.invariants = await on.during(verify(on))
             report.figures = [medians(figures) for figures in gathered.values()]
         if not options.names or EMBEDDED in options.names:
-            progress.update(task, description="the embedded default: start and memory")
+            tell("the embedded default: start and memory")
             report.figures += await measure_embedded(Path(folder) / "embedded")
     report.rows = rows(report)
     return report
