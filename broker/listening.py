@@ -33,7 +33,7 @@ class Listener:
         self._name = f"{name}.listener"
         self._ears = tuple(ears)
         self._connection: AbstractRobustConnection | None = None
-        self._channels: list[AbstractRobustChannel] = []
+        self._hearing: set[object] = set()  # the channels that stand, with their queue and consumer
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -49,7 +49,7 @@ class Listener:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
-        self._channels = []
+        self._hearing.clear()
 
     @property
     def ready(self) -> bool:
@@ -57,8 +57,7 @@ class Listener:
         return (
             self._connection is not None
             and self._connection.connected.is_set()
-            and len(self._channels) == len(self._ears)
-            and all(channel.is_initialized and not channel.is_closed for channel in self._channels)
+            and len(self._hearing) == len(self._ears)
         )
 
     async def _connect(self) -> None:
@@ -74,14 +73,23 @@ class Listener:
 
     async def _open(self) -> None:
         connection = await connect(self._endpoint, name=self._name)
-        channels: list[AbstractRobustChannel] = []
         try:
             for ear in self._ears:
                 channel = await connection.channel(publisher_confirms=False)
                 assert isinstance(channel, AbstractRobustChannel)
                 await ear.consume(channel)
-                channels.append(channel)
+                channel.close_callbacks.add(self._on_close)
+                channel.reopen_callbacks.add(self._on_reopen)
+                self._hearing.add(channel)
         except BaseException:
             await connection.close()
+            self._hearing.clear()
             raise
-        self._connection, self._channels = connection, channels
+        self._connection = connection
+
+    def _on_close(self, channel: object, *_: object) -> None:
+        self._hearing.discard(channel)
+
+    def _on_reopen(self, channel: object, *_: object) -> None:
+        """Its queue and its consumer are there again."""
+        self._hearing.add(channel)

@@ -84,6 +84,7 @@ class Shopper:
 
     async def kept(self) -> int:
         """How many commands the broker has."""
+        await self.connection.ready()
         channel = await self.connection.channel()
         queues = [await channel.declare_queue(f"carts.{n}", passive=True) for n in range(8)]
         await channel.close()

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from ops import parts
@@ -24,6 +25,7 @@ def test_the_console_of_a_broker() -> None:
 async def test_what_is_waited_for_is_told_whenever_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that is away, goes away while it is asked, and then refuses: three lines."""
     monkeypatch.setattr(parts, "AGAIN_AFTER_S", 0)
+    monkeypatch.setattr(parts, "log", structlog.get_logger())  # one that no earlier test has set up
     errors = [OSError("away"), OSError("away"), asyncio.CancelledError(), ConnectionError("refused")]
 
     async def start() -> None:
