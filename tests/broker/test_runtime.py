@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import structlog
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPConnectionError
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from broker import declare
 from broker.connection import connect
@@ -113,10 +112,10 @@ async def test_a_stop_beside_a_silent_broker_ends_like_any_other(
         raise asyncio.CancelledError
 
     monkeypatch.setattr(worker._unordered[0], "cancel", cancelled)
-    monkeypatch.setattr("broker.runtime.log", structlog.get_logger())  # one that no earlier test has set up
-    with capture_logs() as logs:
-        await house.stop(worker)
-    assert any(line["event"] == "stop.unfinished" for line in logs)
+    log = CapturingLogger()
+    monkeypatch.setattr("broker.runtime.log", log)
+    await house.stop(worker)
+    assert [call.args for call in log.calls] == [("stop.unfinished",)]
     assert worker._tasks == set()
 
 

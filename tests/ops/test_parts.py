@@ -3,8 +3,7 @@
 import asyncio
 
 import pytest
-import structlog
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from ops import parts
 from ops.settings import Settings
@@ -25,16 +24,16 @@ def test_the_console_of_a_broker() -> None:
 async def test_what_is_waited_for_is_told_whenever_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that is away, goes away while it is asked, and then refuses: three lines."""
     monkeypatch.setattr(parts, "AGAIN_AFTER_S", 0)
-    monkeypatch.setattr(parts, "log", structlog.get_logger())  # one that no earlier test has set up
+    log = CapturingLogger()
+    monkeypatch.setattr(parts, "log", log)
     errors = [OSError("away"), OSError("away"), asyncio.CancelledError(), ConnectionError("refused")]
 
     async def start() -> None:
         if errors:
             raise errors.pop(0)
 
-    with capture_logs() as logs:
-        await asyncio.wait_for(parts.until_there("broker", start), 5)
-    assert [line["error"] for line in logs] == [
+    await asyncio.wait_for(parts.until_there("broker", start), 5)
+    assert [call.kwargs["error"] for call in log.calls] == [
         "OSError('away')",
         "ConnectionBroke('the connection broke')",
         "ConnectionError('refused')",
