@@ -1,4 +1,9 @@
-"""Acks: a run of finished deliveries of one channel goes back as one `basic.ack multiple`."""
+"""Acks: finished deliveries of one channel go back together, as one `basic.ack multiple` as far as that reaches.
+
+An ack waits a moment for company. Each is a frame to write, and an entry in the log of its queue's replicas, as costly
+for RabbitMQ as a message; and nobody waits for one. Where a worker dies, what it had finished in that moment comes
+again, and its receipt answers.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,6 +15,9 @@ from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from broker.delivery import Delivery
 
 log = structlog.get_logger(__name__)
+
+WAIT_S = 0.05
+ENOUGH = 16  # of one channel: as many go at once, long before its prefetch is used up
 
 
 class Acks:
@@ -23,7 +31,12 @@ class Acks:
         self.channel = channel
         self._seen_through = 0
         self._open: dict[int, None] = {}  # in the order of the tags
+        self._finished: set[int] = set()
         self._sending = asyncio.Lock()
+
+    def __len__(self) -> int:
+        """How many are finished and not acked."""
+        return len(self._finished)
 
     def opened(self, tag: int) -> None:
         """A delivery arrived."""
@@ -31,15 +44,19 @@ class Acks:
             self._seen_through = tag
             self._open[tag] = None
 
-    async def done(self, tags: list[int]) -> None:
+    def finished(self, tag: int) -> None:
+        """A delivery is to be acked with the next `send`."""
+        self._open.pop(tag, None)
+        self._finished.add(tag)
+
+    async def send(self) -> None:
         """Acks finished deliveries: the run from the oldest with one frame, those behind a gap one by one.
 
         A channel that is gone takes no ack: the broker delivers again, and the receipt answers. One caller at a time: a
         `multiple` that overtook another ack would name a tag that is acked already, which closes the channel.
         """
         async with self._sending:
-            for tag in tags:
-                self._open.pop(tag, None)
+            tags, self._finished = sorted(self._finished), set()
             open_from = next(iter(self._open), self._seen_through + 1)
             run = max((tag for tag in tags if tag < open_from), default=0)
             try:
@@ -57,16 +74,25 @@ class AckBook:
 
     def __init__(self) -> None:
         self._channels: dict[AbstractChannel, Acks] = {}
-        self._held: list[Delivery] | None = None
+        self._held = False
+        self._some = asyncio.Event()
 
     def hold(self) -> None:
         """Keeps acks back, so that the broker sends nothing new beyond the prefetch, until `release`."""
-        self._held = self._held or []
+        self._held = True
 
     async def release(self) -> None:
-        """Sends what was kept back."""
-        held, self._held = self._held or [], None
-        await self.done(held)
+        """Sends what was kept back, and what waits for company."""
+        self._held = False
+        await self._send(1)
+
+    async def run(self) -> None:
+        """Sends what has waited for company long enough, until cancelled."""
+        while True:
+            await self._some.wait()
+            await asyncio.sleep(WAIT_S)
+            self._some.clear()
+            await self._send(1)
 
     def opened(self, delivery: Delivery) -> None:
         """A delivery arrived."""
@@ -77,14 +103,14 @@ class AckBook:
         acks.opened(delivery.tag)
 
     async def done(self, deliveries: Iterable[Delivery]) -> None:
-        """Acks finished deliveries, channel by channel."""
-        if self._held is not None:
-            self._held.extend(deliveries)
-            return
-        by_channel: dict[AbstractChannel, list[int]] = {}
+        """Deliveries are finished: those of a channel that has enough of them are acked, the others soon."""
         for delivery in deliveries:
-            by_channel.setdefault(delivery.channel, []).append(delivery.tag)
-        for channel, tags in by_channel.items():
-            acks = self._channels.get(channel)
-            if acks is not None:
-                await acks.done(sorted(tags))
+            if (acks := self._channels.get(delivery.channel)) is not None:
+                acks.finished(delivery.tag)
+        await self._send(ENOUGH)
+        self._some.set()
+
+    async def _send(self, least: int) -> None:
+        if not self._held:
+            for acks in [each for each in self._channels.values() if len(each) >= least]:
+                await acks.send()

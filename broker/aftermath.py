@@ -1,4 +1,4 @@
-"""What follows a commit: acks at once, then the messages that were decided, then answers for those who wait.
+"""What follows a commit: acks, which wait a moment for company; the answers for those who wait; the messages decided.
 
 All of it is repeatable: an ack that is lost brings the message again and its receipt answers; a row that is not
 published stays for the relay; an answer that is lost costs its sender a look-up.
@@ -44,7 +44,7 @@ class Aftermath:
         rows: Sequence[Row],
         states: Mapping[str, bytes] = NO_STATES,
     ) -> None:
-        """Acks now; publishes and answers in the background, waiting only while too much of that is under way.
+        """Acks; publishes and answers in the background, waiting only while too much of that is under way.
 
         `states` are committed documents (BSON) by the name of the resource, for those who wait.
         """

@@ -188,6 +188,7 @@ class Runtime:
         self._ending = False
         try:
             await self.publisher.start()
+            self._run(self._acks.run(), "acks")
             self._run(self._loop.run(), "commit loop")
             self._run(self._commits.run(), "group commit")
             self._run(self.every(self._relay_every_s, self._outbox.relay_once), "outbox relay")

@@ -2,14 +2,18 @@
 
 import asyncio
 from itertools import pairwise
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aiormq.exceptions import ChannelInvalidStateError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.acks import Acks
+from broker import acks as module
+from broker.acks import ENOUGH, AckBook, Acks
+from broker.delivery import Delivery
+from broker.ending import end
 from tests.broker.house import ISBN, House, add, cut, shopper
 
 
@@ -17,6 +21,7 @@ class Channel:
     """RabbitMQ's side of acks: an unknown tag closes the channel (AMQP 0-9-1, basic.ack)."""
 
     number = 1
+    is_closed = False
 
     def __init__(self, delivered: int) -> None:
         self.unacked = set(range(1, delivered + 1))
@@ -33,16 +38,17 @@ class Channel:
         self.unacked -= {each for each in self.unacked if each <= tag} if multiple else {tag}
 
 
-def acks_of(channel: Channel) -> Acks:
-    """Acks on a channel."""
-    given_channel: Any = channel
-    return Acks(given_channel)
+async def done(acks: Acks, tags: list[int]) -> None:
+    """These are finished, and acked at once."""
+    for tag in tags:
+        acks.finished(tag)
+    await acks.send()
 
 
 def opened(count: int, *missing: int) -> tuple[Channel, Acks]:
     """A channel on which tags were delivered; those missing never reached us."""
-    channel = Channel(count)
-    acks = acks_of(channel)
+    channel: Any = Channel(count)
+    acks = Acks(channel)
     for tag in range(1, count + 1):
         if tag not in missing:
             acks.opened(tag)
@@ -52,9 +58,9 @@ def opened(count: int, *missing: int) -> tuple[Channel, Acks]:
 async def test_a_run_is_one_frame_and_what_is_behind_a_gap_goes_alone() -> None:
     """1 to 3 together, 5 and 6 alone while 4 is at work, then 4 to 7 together."""
     channel, acks = opened(7)
-    await acks.done([1, 2, 3])
-    await acks.done([5, 6])
-    await acks.done([4, 7])
+    await done(acks, [1, 2, 3])
+    await done(acks, [5, 6])
+    await done(acks, [4, 7])
     assert channel.frames == [(3, True), (5, False), (6, False), (7, True)]
     assert channel.unacked == set()
 
@@ -63,7 +69,7 @@ async def test_a_delivery_that_never_reached_us_is_never_acked() -> None:
     """`multiple` ends where a tag is missing: that message stays with the broker and comes again."""
     channel, acks = opened(6, 3)
     for tag in (1, 2, 4, 5, 6):
-        await acks.done([tag])
+        await done(acks, [tag])
     assert channel.unacked == {3}
 
 
@@ -75,7 +81,7 @@ async def test_in_whatever_order_work_ends_exactly_that_is_acked(data: st.DataOb
     order = data.draw(st.permutations([tag for tag in range(1, count + 1) if tag not in missing]))
     cuts = sorted(data.draw(st.sets(st.integers(0, len(order)), max_size=4)) | {0, len(order)})
     groups = [sorted(order[a:b]) for a, b in pairwise(cuts)]
-    await asyncio.gather(*(acks.done(group) for group in groups if group))
+    await asyncio.gather(*(done(acks, group) for group in groups if group))
     assert channel.unacked == missing
 
 
@@ -83,8 +89,58 @@ async def test_a_channel_that_is_gone_takes_no_ack_and_raises_nothing() -> None:
     """The broker delivers again; the receipt answers."""
     channel, acks = opened(3)
     channel.closed = True
-    await acks.done([1, 2])
+    await done(acks, [1, 2])
     assert channel.unacked == {1, 2, 3}
+
+
+def booked(channels: int, each: int) -> tuple[AckBook, list[list[Any]], list[Channel]]:
+    """A book of so many channels, and the deliveries of each."""
+    book = AckBook()
+    wires = [Channel(each) for _ in range(channels)]
+    given = [[SimpleNamespace(channel=wire, tag=tag) for tag in range(1, each + 1)] for wire in wires]
+    for deliveries in given:
+        for delivery in deliveries:
+            book.opened(cast("Delivery", delivery))
+    return book, given, wires
+
+
+async def test_acks_wait_for_company_and_not_for_long() -> None:
+    """What is finished one by one goes in one frame, within the wait; other channels do not go with it for nothing."""
+    book, (first, _), (wire, other) = booked(2, 9)
+    running = asyncio.create_task(book.run())
+    for delivery in first:
+        await book.done([delivery])
+    assert wire.frames == []
+    while wire.unacked:  # noqa: ASYNC110 - the book sets no Event for us
+        await asyncio.sleep(0)
+    assert wire.frames == [(9, True)]
+    assert other.frames == []
+    await end([running])
+
+
+async def test_enough_acks_go_at_once() -> None:
+    """Long before the prefetch is used up, and without anybody who sends what waits."""
+    book, (first,), (wire,) = booked(1, ENOUGH + 1)
+    for delivery in first[:-2]:
+        await book.done([delivery])
+    assert wire.frames == []
+    await book.done(first[-2:])
+    assert wire.frames == [(ENOUGH + 1, True)]
+
+
+async def test_acks_that_are_held_go_with_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither company nor time sends them before."""
+    monkeypatch.setattr(module, "WAIT_S", 0.0)
+    book, (first,), (wire,) = booked(1, 2 * ENOUGH)
+    running = asyncio.create_task(book.run())
+    book.hold()
+    for delivery in first:
+        await book.done([delivery])
+        await asyncio.sleep(0)
+    assert wire.frames == []
+    await book.release()
+    assert wire.frames == [(2 * ENOUGH, True)]
+    await end([running])
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -197,7 +197,7 @@ async def test_a_worker_starts_once_the_broker_is_there(worker_database: Any) ->
     runtime = Runtime(server, worker_database, ALL, Terms(), tiers=TIERS)
     with pytest.raises(AMQPConnectionError):
         await runtime.start()
-    assert {"commit loop", "group commit", "outbox relay"}.isdisjoint(
+    assert {"acks", "commit loop", "group commit", "outbox relay"}.isdisjoint(
         task.get_name() for task in asyncio.all_tasks()
     )
     await server.start()

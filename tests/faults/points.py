@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from broker.acks import AckBook
+from broker.acks import AckBook, Acks
 from broker.actors.loop import CommitLoop
 from broker.actors.store import Store
 from broker.groups import Effects
@@ -85,7 +85,8 @@ def install_in_worker(folder: Path, gateway_mode: Path) -> None:
     points.round(
         GroupCommit, "_transaction", before="before-unordered-commit", after="after-unordered-commit"
     )
-    points.round(AckBook, "done", before="before-ack", after="after-ack")
+    points.round(AckBook, "done", before="before-ack")
+    points.round(Acks, "send", after="after-ack")
     points.round(Publisher, "publish_body", before="before-publish", after="after-confirm")
     points.round(Work, "save", after="after-intent")
     for call in ("authorise", "capture", "void", "refund"):
