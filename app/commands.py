@@ -10,7 +10,6 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import pymongo
 import structlog
 from litestar import Response
 from pymongo.errors import PyMongoError
@@ -22,7 +21,6 @@ from app.prefer import applied, wait_of
 from app.problems import MEDIA_TYPE, Problem
 from app.reads.resources import read_resource
 from app.security.capabilities import Operation, operation_id, operation_of
-from app.waiting import outcome, read_receipts
 from broker.messages import Command, Envelope, Sender, pack
 from broker.publish import BrokerUnavailable, MessageTooLarge, OutcomeUnknown, Unroutable
 from broker.replies import Reply
@@ -128,9 +126,9 @@ class _WayIn:
         its way, and its group finds out.
         """
         try:
-            with pymongo.timeout(LOOK_UP_S):
-                return await read_receipts(GROUP_NAMES, self.taken.message_id)
-        except PyMongoError as error:
+            async with asyncio.timeout(LOOK_UP_S):
+                return await self.edge.receipts.of(GROUP_NAMES, self.taken.message_id)
+        except (PyMongoError, TimeoutError) as error:
             log.warning("receipt.not_read", message_id=self.taken.message_id, error=repr(error))
             return None
 
@@ -158,7 +156,9 @@ class _WayIn:
                 reply.cancel()
 
     async def _outcome(self, reply: asyncio.Future[Reply] | None) -> Ended | None:
-        return await outcome(self.message.group, self.taken.message_id, self.wait_s, reply, self.edge.leaving)
+        return await self.edge.receipts.outcome(
+            self.message.group, self.taken.message_id, self.wait_s, reply, self.edge.leaving
+        )
 
     async def _publish(self, reply_to: str | None) -> None:
         """Returns once the broker has it; counts what came of it."""

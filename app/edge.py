@@ -14,6 +14,7 @@ from app.metrics import CacheCounts, Metrics
 from app.security.accounts import Accounts
 from app.security.keys import Keyring
 from app.security.throttle import RequestLimit
+from app.waiting import Receipts
 from broker.connection import Endpoint
 from broker.feeds import Feeds
 from broker.listening import Listener
@@ -68,6 +69,7 @@ class Edge:
     leaving: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     finished: FinishedAnswers = field(init=False)
     replies: Replies = field(init=False)
+    receipts: Receipts = field(init=False, default_factory=Receipts)
     feeds: Feeds = field(init=False)
     listener: Listener = field(init=False)
 
