@@ -6,11 +6,10 @@ in which two workers believe that they own it.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from beanie import Document
 from pydantic import BaseModel, ConfigDict, PrivateAttr
-from pymongo import InsertOne, UpdateOne
 
 
 class Stored(Document):
@@ -35,6 +34,13 @@ class CausedChange(BaseModel):
     at: datetime
     reason: str | None = None
     cause: str | None = None  # id of the message; None: written by a release that did not note it
+
+
+class Write(NamedTuple):
+    """One write: an update of the one document that the guard finds; without a guard the document to insert."""
+
+    guard: dict[str, Any] | None
+    change: dict[str, Any]
 
 
 class Actor(Stored):
@@ -81,15 +87,15 @@ class Actor(Stored):
         """The revision that the compare-and-set expects in the database; 0: not there yet."""
         return self._loaded_rev
 
-    def write(self) -> InsertOne[dict[str, Any]] | UpdateOne:
+    def write(self) -> Write:
         """The one write that carries all changes since it was loaded, guarded by its revision.
 
         An insert for a new actor (a duplicate key when another owner was first), else an update that matches nothing
         when the revision has moved.
         """
         if self._loaded_rev == 0:
-            return InsertOne(self.stored())
-        return UpdateOne({"_id": self.id, "rev": self._loaded_rev}, self.delta())
+            return Write(None, self.stored())
+        return Write({"_id": self.id, "rev": self._loaded_rev}, self.delta())
 
     def stored(self) -> dict[str, Any]:
         """The whole document as MongoDB keeps it."""

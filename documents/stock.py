@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from beanie import Document
 from pydantic import PrivateAttr
-from pymongo import ASCENDING, IndexModel, InsertOne, UpdateOne
+from pymongo import ASCENDING, IndexModel
 
-from documents.actors import Stored
+from documents.actors import Stored, Write
 from documents.refusals import StockReserved
 
 
@@ -120,17 +120,18 @@ class Stock(Stored):
         """The message behind its last change."""
         return self._changes[-1].cause
 
-    def write(self) -> InsertOne[dict[str, Any]] | UpdateOne:
+    def write(self) -> Write:
         """The net change as one guarded update: it matches only where enough is left and nothing is oversold."""
         if self._loaded_rev == 0:
-            return InsertOne(
+            return Write(
+                None,
                 {
                     "_id": self.id,
                     "on_hand": self.on_hand,
                     "reserved": self.reserved,
                     "available": self.available,
                     "rev": self.rev,
-                }
+                },
             )
         on_hand = sum(change.on_hand for change in self._changes)
         reserved = sum(change.reserved for change in self._changes)
@@ -141,7 +142,7 @@ class Stock(Stored):
         if reserved < 0:
             guard["reserved"] = {"$gte": -reserved}
         amounts = {"on_hand": on_hand, "reserved": reserved, "available": available}
-        return UpdateOne(guard, {"$inc": {**amounts, "rev": len(self._changes)}})
+        return Write(guard, {"$inc": {**amounts, "rev": len(self._changes)}})
 
     def movements(self, at: datetime) -> list[dict[str, Any]]:
         """The ledger entries for what changed, oldest first, as MongoDB keeps them."""

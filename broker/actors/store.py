@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, UpdateMany, UpdateOne
+from pymongo import AsyncMongoClient, ReadPreference, ReplaceOne, UpdateMany
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -13,12 +13,13 @@ from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from broker import bare
 from broker.actors.apply import ActorKey, Decided, HandlerFailed, Loaded
 from broker.delivery import Delivery
 from broker.groups import Offer, OrderedGroup
 from broker.outbox import Row
 from broker.outcomes import ReceiptRow, key_of, operations_ended, replayed_before
-from documents.actors import Actor, utc_now
+from documents.actors import Actor, Write, utc_now
 from documents.operations import Outcome, Receipt
 from documents.outbox import OutboxRow
 from documents.stock import Movement, Stock
@@ -26,8 +27,6 @@ from documents.stock import Movement, Stock
 BOOKS = "books"
 DUPLICATE_KEY = 11000
 COMMIT_TIME_MS_MAX = 5_000
-
-Write = InsertOne[dict[str, Any]] | UpdateOne
 
 
 class Fenced(Exception):
@@ -100,19 +99,18 @@ class Store:
         if offered:
             loaded.offers = await self._offers(offered, session)
         if counted:
-            async for raw in Stock.get_pymongo_collection().find(
-                {"_id": {"$in": list(counted)}}, session=session
-            ):
+            wanted = {"_id": {"$in": list(counted)}}
+            for raw in await bare.find(Stock.get_pymongo_collection(), wanted, session):
                 loaded.stock[raw["_id"]] = Stock.loaded(raw)
             for isbn in counted - loaded.stock.keys():
                 loaded.stock[isbn] = Stock(id=isbn)
 
     async def _offers(self, isbns: set[str], session: AsyncClientSession) -> dict[str, Offer]:
         wanted = {"_id": {"$in": list(isbns)}, "for_sale": True, "price": {"$ne": None}}
-        found = self._books.find(wanted, {"title": 1, "price": 1}, session=session)
+        found = await bare.find(self._books, wanted, session, {"title": 1, "price": 1})
         return {
             raw["_id"]: Offer(raw["_id"], raw["title"], raw["price"]["amount"], raw["price"]["currency"])
-            async for raw in found
+            for raw in found
         }
 
     async def write(self, loaded: Loaded, decided: Decided, session: AsyncClientSession) -> None:
@@ -130,7 +128,7 @@ class Store:
         await _guarded(Stock.get_pymongo_collection(), [each.write() for each in changed], session)
         now = utc_now()
         movements = [movement for each in changed for movement in each.movements(now)]
-        await Movement.get_pymongo_collection().insert_many(movements, session=session, ordered=False)
+        await bare.insert(Movement.get_pymongo_collection(), movements, session)
         crossed = [each for each in changed if each.crossed_zero]
         flags = [
             UpdateMany({"_id": {"$in": isbns}}, {"$set": {"available": flag}})
@@ -144,7 +142,7 @@ class Store:
 async def _load_actors(
     kind: type[Actor], keys: list[str], loaded: Loaded, session: AsyncClientSession
 ) -> None:
-    async for raw in kind.get_pymongo_collection().find({"_id": {"$in": keys}}, session=session):
+    for raw in await bare.find(kind.get_pymongo_collection(), {"_id": {"$in": keys}}, session):
         try:
             loaded.actors[kind.kind, raw["_id"]] = kind.loaded(raw)
         except ValidationError as error:
@@ -159,8 +157,8 @@ def _titles_in(delivery: Delivery) -> Iterable[str]:
 
 async def known_receipts(keys: Iterable[str], session: AsyncClientSession) -> dict[str, ReceiptRow]:
     """The receipts that are there already, by id."""
-    found = Receipt.get_pymongo_collection().find({"_id": {"$in": list(keys)}}, session=session)
-    return {raw["_id"]: raw async for raw in found}
+    found = await bare.find(Receipt.get_pymongo_collection(), {"_id": {"$in": list(keys)}}, session)
+    return {raw["_id"]: raw for raw in found}
 
 
 async def insert_receipts(receipts: list[ReceiptRow], session: AsyncClientSession) -> None:
@@ -173,7 +171,7 @@ async def insert_receipts(receipts: list[ReceiptRow], session: AsyncClientSessio
     collection = Receipt.get_pymongo_collection()
     if fresh:
         try:
-            await collection.insert_many(fresh, session=session, ordered=False)
+            await bare.insert(collection, fresh, session)
         except BulkWriteError as error:
             if _is_duplicate(error):
                 raise AlreadyReceived from error
@@ -202,17 +200,18 @@ async def write_actors(actors: Iterable[Actor], session: AsyncClientSession) -> 
 async def _guarded(collection: Any, writes: list[Write], session: AsyncClientSession) -> None:
     # Ordered, inserts first: a duplicate key ends the transaction, and whatever else is sent in it then fails with a
     # "conflict" (NoSuchTransaction) that hides the duplicate. Redone for ever, it stopped whole groups.
-    writes = sorted(writes, key=lambda write: isinstance(write, UpdateOne))
+    inserts = [write.change for write in writes if write.guard is None]
+    updates = [write for write in writes if write.guard is not None]
     try:
-        done = await collection.bulk_write(writes, ordered=True, session=session)
+        if inserts:
+            await bare.insert(collection, inserts, session, ordered=True)
+        found = await bare.update(collection, updates, session) if updates else 0
     except BulkWriteError as error:
         if _is_duplicate(error):
             raise Fenced(f"{collection.name}: a document was there first") from error
         raise
-    if done.inserted_count + done.matched_count != len(writes):
-        raise Fenced(
-            f"{collection.name}: {len(writes) - done.matched_count - done.inserted_count} had moved on"
-        )
+    if found != len(updates):
+        raise Fenced(f"{collection.name}: {len(updates) - found} had moved on")
 
 
 def _is_duplicate(error: BulkWriteError) -> bool:
@@ -228,7 +227,7 @@ async def finish_operations(finished: list[ReceiptRow], session: AsyncClientSess
     """
     open_, failed = Outcome.PENDING.value, Outcome.FAILED.value
     updates = [
-        UpdateOne(
+        Write(
             {
                 "_id": receipt["operation"],
                 "status": {"$in": [open_, failed]} if receipt.get("supersedes") else open_,
@@ -241,10 +240,10 @@ async def finish_operations(finished: list[ReceiptRow], session: AsyncClientSess
         for receipt in finished
     ]
     if updates:
-        await Receipt.get_pymongo_collection().bulk_write(updates, ordered=False, session=session)
+        await bare.update(Receipt.get_pymongo_collection(), updates, session)
 
 
 async def insert_rows(rows: list[Row], session: AsyncClientSession) -> None:
     """The messages that follow, to be published after the commit."""
     if rows:
-        await OutboxRow.get_pymongo_collection().insert_many(rows, session=session, ordered=False)
+        await bare.insert(OutboxRow.get_pymongo_collection(), rows, session)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from pymongo import InsertOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from broker.actors.store import Fenced
@@ -27,8 +26,8 @@ async def test_a_new_actor_that_somebody_else_made_fences_its_unit_alone(worker_
     collection = Payment.get_pymongo_collection()
     for order_id in ("there", "moved"):
         write = begun(order_id).write()
-        assert isinstance(write, InsertOne)
-        await collection.insert_one(write._doc)
+        assert write.guard is None
+        await collection.insert_one(write.change)
     raw = await collection.find_one({"_id": "moved"})
     assert raw is not None
     moved = Payment.loaded(raw)

@@ -8,6 +8,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from documents.notifications import SENDING_LEASE, Notification
 from handlers.notifications.mailers import TIMEOUT_S
+from tests.documents.writing import written
 from tests.handlers.offline import tie
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -56,11 +57,11 @@ async def test_what_is_written_is_what_is_read(mongo_database: AsyncDatabase[dic
     notification = a_notification()
     notification.attempt(NOW)
     collection = mongo_database["notifications"]
-    await collection.bulk_write([notification.write()])
+    await written(collection, notification.write())
     loaded = Notification.loaded(await collection.find_one({"_id": notification.id}) or {})
     assert loaded.stored() == notification.stored()
     loaded.bounce("550 no such user")
-    assert (await collection.bulk_write([loaded.write()])).modified_count == 1
+    assert await written(collection, loaded.write()) == 1
     assert (
         Notification.loaded(await collection.find_one({"_id": notification.id}) or {}).stored()
         == loaded.stored()

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymongo import InsertOne
 from pymongo.asynchronous.database import AsyncDatabase
 
 from documents.payments import BEGINNINGS, INTENTS, MOVES, Payment, PaymentStatus
 from documents.refusals import MoveNotAllowed
+from tests.documents.writing import written
 from tests.handlers.offline import tie
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -86,15 +86,13 @@ def test_a_payment_begins_where_it_may(status: PaymentStatus) -> None:
 async def test_what_is_written_is_what_is_read(mongo_database: AsyncDatabase[dict[str, Any]]) -> None:
     """Insert, then an update guarded by the revision: the database has what the document has."""
     payment = a_payment()
-    assert isinstance(payment.write(), InsertOne)
+    assert payment.write().guard is None
     collection = mongo_database["payments"]
-    await collection.bulk_write([payment.write()])
+    await written(collection, payment.write())
     loaded = Payment.loaded(await collection.find_one({"_id": "o1"}) or {})
     assert loaded.stored() == payment.stored()
     loaded.reference = "ch_1"
     loaded.move(S.AUTHORIZED, NOW, "because")
-    result = await collection.bulk_write([loaded.write()])
-    assert result.modified_count == 1
+    assert await written(collection, loaded.write()) == 1
     assert Payment.loaded(await collection.find_one({"_id": "o1"}) or {}).stored() == loaded.stored()
-    stale = await collection.bulk_write([loaded.write()])
-    assert stale.matched_count == 0
+    assert await written(collection, loaded.write()) == 0

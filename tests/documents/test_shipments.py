@@ -10,6 +10,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from documents.refusals import MoveNotAllowed
 from documents.shipments import LEFT, MOVES, Shipment, ShipmentLine, ShipmentStatus
+from tests.documents.writing import written
 from tests.handlers.offline import tie
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -80,11 +81,10 @@ async def test_what_is_written_is_what_is_read(mongo_database: AsyncDatabase[dic
     """Insert, then an update guarded by the revision: the database has what the document has."""
     shipment = a_shipment()
     collection = mongo_database["shipments"]
-    await collection.bulk_write([shipment.write()])
+    await written(collection, shipment.write())
     loaded = Shipment.loaded(await collection.find_one({"_id": "o1"}) or {})
     assert loaded.stored() == shipment.stored()
     loaded.dispatch("Pony Post", "PP-1", NOW)
     loaded.cancel(NOW, "changed my mind")
-    result = await collection.bulk_write([loaded.write()])
-    assert result.modified_count == 1
+    assert await written(collection, loaded.write()) == 1
     assert Shipment.loaded(await collection.find_one({"_id": "o1"}) or {}).stored() == loaded.stored()

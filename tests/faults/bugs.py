@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pymongo import InsertOne, ReadPreference, ReplaceOne, UpdateOne
+from pymongo import ReadPreference, ReplaceOne
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -24,6 +24,7 @@ from broker.actors.mailboxes import Mailboxes
 from broker.delivery import ATTEMPTS_HEADER
 from broker.lane import Lane
 from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher
+from documents.actors import Write
 from documents.carts import Cart, CartLine
 from documents.operations import Receipt
 from documents.outbox import OutboxRow
@@ -91,6 +92,7 @@ def ack_before_commit() -> None:
 
     async def commit(self: CommitLoop, batch: Any, session: Any, *, look_up: bool) -> Any:
         await self._acks.done(batch)
+        await self._acks.release()
         return await original(self, batch, session, look_up=look_up)
 
     replace("_commit", commit, CommitLoop)
@@ -113,12 +115,11 @@ def unguarded_stock() -> None:
     replace("can_reserve", lambda _stock, _copies: True, Stock)
     original = Stock.write
 
-    def write(self: Stock) -> InsertOne[Row] | UpdateOne:
-        operation = original(self)
-        if isinstance(operation, UpdateOne):
-            unguarded = {name: value for name, value in operation._filter.items() if name != "available"}
-            return UpdateOne(unguarded, operation._doc)
-        return operation
+    def write(self: Stock) -> Write:
+        guard, change = original(self)
+        if guard is None:
+            return Write(None, change)
+        return Write({name: value for name, value in guard.items() if name != "available"}, change)
 
     replace("write", write, Stock)
     no_stock_validator()
