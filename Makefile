@@ -11,7 +11,7 @@ help: ## this list
 
 setup: .venv/.ready ## make .venv from requirements.lock
 
-.venv/.ready: requirements.lock pyproject.toml ops/install/setup.sh
+.venv/.ready: requirements.lock pyproject.toml ops/install/setup.sh ops/install/python.sh
 	@PYTHON="$(PYTHON)" ops/install/setup.sh
 	@touch $@
 

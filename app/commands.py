@@ -30,7 +30,7 @@ from documents.operations import Outcome
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = "2"
-LOOK_UP_S = 1.0  # the receipt of an earlier try is a courtesy: a slow database must not keep a command out
+LOOK_UP_S = 0.5  # the receipt of an earlier try is a courtesy: a slow database must not keep a command out
 GROUP_NAMES = tuple(group.name for group in GROUPS)
 
 

@@ -17,7 +17,8 @@ from documents.operations import Outcome, Receipt, receipt_id
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.2
-LOOK_S = 2.0
+LOOK_S = 2.0  # of whoever waits for an outcome
+READ_S = 5.0  # of a query: a change of primary takes 3 to 5 s
 
 Found = dict[str, dict[str, Any]]
 
@@ -35,7 +36,8 @@ class Receipts:
     async def of(self, groups: Iterable[str], message_id: str) -> Ended | None:
         """What the receipt of a message says in whichever of these groups has it, or None while there is none.
 
-        Raises PyMongoError where the database does not answer within 2 s.
+        Raises PyMongoError where the database does not answer within 5 s, or 10 s for whoever joins a query that hangs.
+        Who has waited enough cancels: nobody else's query ends with that.
         """
         names = [receipt_id(group, message_id) for group in groups]
         found = await self._read(names)
@@ -66,8 +68,9 @@ class Receipts:
     async def _look(self, group: str, message_id: str) -> Ended | None:
         """The receipt; None also where the database does not say, for the command was accepted all the same."""
         try:
-            return await self.of((group,), message_id)
-        except PyMongoError as error:
+            async with asyncio.timeout(LOOK_S):
+                return await self.of((group,), message_id)
+        except (PyMongoError, TimeoutError) as error:
             log.warning("receipt.not_read", message_id=message_id, error=repr(error))
             return None
 
@@ -88,6 +91,6 @@ class Receipts:
 
 async def _find(names: list[str]) -> Found:
     """Ends by itself: cancelled while it selects a server, PyMongo 4.20 can leave its lock locked."""
-    with pymongo.timeout(LOOK_S):
+    with pymongo.timeout(READ_S):
         found = Receipt.get_pymongo_collection().find({"_id": {"$in": names}})
         return {raw["_id"]: raw async for raw in found}

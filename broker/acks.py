@@ -2,7 +2,8 @@
 
 An ack waits a moment for company. Each is a frame to write, and an entry in the log of its queue's replicas, as costly
 for RabbitMQ as a message; and nobody waits for one. Where a worker dies, what it had finished in that moment comes
-again, and its receipt answers.
+again, and its receipt answers. Failures are acked at once: an undertaker's queue brings the next one only then, and
+what killed workers is not to come again with those who follow.
 """
 
 import asyncio
@@ -84,7 +85,7 @@ class AckBook:
     async def release(self) -> None:
         """Sends what was kept back, and what waits for company."""
         self._held = False
-        await self._send(1)
+        await self.send()
 
     async def run(self) -> None:
         """Sends what has waited for company long enough, until cancelled."""
@@ -92,7 +93,7 @@ class AckBook:
             await self._some.wait()
             await asyncio.sleep(WAIT_S)
             self._some.clear()
-            await self._send(1)
+            await self.send()
 
     def opened(self, delivery: Delivery) -> None:
         """A delivery arrived."""
@@ -103,14 +104,21 @@ class AckBook:
         acks.opened(delivery.tag)
 
     async def done(self, deliveries: Iterable[Delivery]) -> None:
-        """Deliveries are finished: those of a channel that has enough of them are acked, the others soon."""
+        """Deliveries are finished: failures, and those of a channel that has enough, are acked now, the others soon."""
+        urgent = set()
         for delivery in deliveries:
             if (acks := self._channels.get(delivery.channel)) is not None:
                 acks.finished(delivery.tag)
-        await self._send(ENOUGH)
+                if delivery.failure is not None or len(acks) >= ENOUGH:
+                    urgent.add(acks)
+        await self._send(urgent)
         self._some.set()
 
-    async def _send(self, least: int) -> None:
+    async def send(self) -> None:
+        """Acks whatever is finished, unless acks are held."""
+        await self._send([acks for acks in self._channels.values() if len(acks)])
+
+    async def _send(self, channels: Iterable[Acks]) -> None:
         if not self._held:
-            for acks in [each for each in self._channels.values() if len(each) >= least]:
+            for acks in channels:
                 await acks.send()

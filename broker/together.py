@@ -44,6 +44,7 @@ class Together(Generic[Key, Result]):
             self._rounds = None
             if self._next is not None:
                 self._next.cancel()
+                self._wanted, self._next = {}, None
 
     async def _round(self, keys: list[Key], result: asyncio.Future[Result]) -> None:
         try:

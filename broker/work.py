@@ -35,7 +35,7 @@ from broker.outcomes import (
 from broker.publish import BrokerUnavailable, OutcomeUnknown, Publisher, Unroutable
 from broker.retry import Delayed
 from broker.superseding import supersedes
-from broker.suspicion import Suspicion
+from broker.suspicion import Suspicion, is_suspect
 from broker.telemetry import HANDLED, SILENT, Span, Telemetry
 from broker.topology import RETRY_TIERS, RetryTier
 from broker.units import GroupCommit, Unit
@@ -146,6 +146,8 @@ class Worker:
             delivery.taken_at = asyncio.get_running_loop().time()
             while not delivery.gone:
                 try:
+                    if is_suspect(delivery):
+                        await self._acks.send()  # what is finished is not to come again with it
                     await self._suspicion.note(delivery)
                     await self._attempt(delivery)
                 except (Transient, Fenced) as error:

@@ -164,6 +164,7 @@ class CommitLoop:
     ) -> Decided:
         """One attempt. Documents are loaded inside the transaction, so that a retry sees them afresh."""
         if len(batch) == 1 and is_suspect(batch[0]):
+            await self._acks.send()  # what is finished is not to come again with it
             await self._suspicion.note(batch[0])
         with self._telemetry.round("ordered", batch) as told, told.transaction():
             async with await session.start_transaction(**TRANSACTION):

@@ -3,6 +3,9 @@
 # of several builds of it the fastest. One that was compiled without its optimisations, as version managers mostly do,
 # does four fifths of what Debian's does (docs/performance.md). PYTHON=/path/to/python chooses one.
 set -eu
+cd "$(dirname "$0")/../.."
+IFS='
+' # a name a line: folders may have spaces
 
 usable() { # a Python that can make the environment; 3.10 has neither asyncio.timeout nor tomllib
     command -v "$1" >/dev/null 2>&1 && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
@@ -15,7 +18,8 @@ with_venv() { # Debian ships venv without ensurepip unless python3-venv is insta
 builds() { # every file of that name on PATH
     case $1 in */*) echo "$1" && return ;; esac
     echo "$PATH" | tr : '\n' | while read -r folder; do
-        [ ! -x "$folder/$1" ] || echo "$folder/$1"
+        # Not the environment that is to be made: it is removed before.
+        [ "$folder" = "$PWD/.venv/bin" ] || [ ! -x "$folder/$1" ] || echo "$folder/$1"
     done
 }
 
@@ -25,12 +29,12 @@ micros() { # what a little work takes it
 
 find_python() {
     without_venv=""
-    for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3.14 python3 python}; do
+    for candidate in ${PYTHON:-$(printf '%s\n' python3.11 python3.12 python3.13 python3.14 python3 python)}; do
         best=""
         for build in $(builds "$candidate"); do
             usable "$build" || continue
             if with_venv "$build"; then
-                took=$(micros "$build")
+                took=$(micros "$build") || continue
                 if [ -z "$best" ] || [ $((20 * took)) -lt $((19 * least)) ]; then best=$build least=$took; fi
             else
                 without_venv="$without_venv $build"

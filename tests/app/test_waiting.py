@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
+from httpx import AsyncClient
 from pymongo.errors import NetworkTimeout, PyMongoError
 
-from app import waiting
+from app import commands, waiting
 from app.waiting import Receipts
 from documents.operations import Receipt, receipt_id
+from tests.app.edges import ScriptedWorker, add, guest_cart, until
 
 
 async def kept(group: str, message_id: str, status: str) -> None:
@@ -60,3 +62,20 @@ async def test_a_database_that_does_not_answer_is_told_to_all_who_asked(
     )
     assert [isinstance(each, PyMongoError) for each in told] == [True, True]
     assert await receipts.outcome("carts", "m1", 0.0, None, asyncio.Event()) is None
+
+
+async def test_a_look_up_that_takes_long_keeps_no_command_out(
+    client: AsyncClient, worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier try came to is a courtesy; the query that hangs is nobody's to wait for."""
+
+    async def hang(_: list[str]) -> waiting.Found:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(waiting, "_find", hang)
+    monkeypatch.setattr(commands, "LOOK_UP_S", 0.01)
+    cart_id, token = await guest_cart(client)
+    sent = await add(client, cart_id, {**token, "Idempotency-Key": "again"})
+    assert sent.status_code == 202
+    await until(lambda: len(worker.received) == 1)

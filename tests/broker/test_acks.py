@@ -14,7 +14,7 @@ from broker import acks as module
 from broker.acks import ENOUGH, AckBook, Acks
 from broker.delivery import Delivery
 from broker.ending import end
-from tests.broker.house import ISBN, House, add, cut, shopper
+from tests.broker.house import ISBN, House, add, cut, shopper, until
 
 
 class Channel:
@@ -97,25 +97,39 @@ def booked(channels: int, each: int) -> tuple[AckBook, list[list[Any]], list[Cha
     """A book of so many channels, and the deliveries of each."""
     book = AckBook()
     wires = [Channel(each) for _ in range(channels)]
-    given = [[SimpleNamespace(channel=wire, tag=tag) for tag in range(1, each + 1)] for wire in wires]
+    given = [
+        [SimpleNamespace(channel=wire, tag=tag, failure=None) for tag in range(1, each + 1)] for wire in wires
+    ]
     for deliveries in given:
         for delivery in deliveries:
             book.opened(cast("Delivery", delivery))
     return book, given, wires
 
 
-async def test_acks_wait_for_company_and_not_for_long() -> None:
-    """What is finished one by one goes in one frame, within the wait; other channels do not go with it for nothing."""
-    book, (first, _), (wire, other) = booked(2, 9)
+async def test_acks_wait_for_company_and_go_by_themselves() -> None:
+    """What is finished one by one goes in one frame a channel."""
+    book, given, wires = booked(2, 9)
     running = asyncio.create_task(book.run())
-    for delivery in first:
+    for delivery in (*given[0], *given[1][:4]):
         await book.done([delivery])
-    assert wire.frames == []
-    while wire.unacked:  # noqa: ASYNC110 - the book sets no Event for us
-        await asyncio.sleep(0)
-    assert wire.frames == [(9, True)]
-    assert other.frames == []
+    assert [wire.frames for wire in wires] == [[], []]
+
+    async def all_acked() -> bool:
+        return [len(wire.unacked) for wire in wires] == [0, 5]
+
+    await until(all_acked, "the acks")
+    assert [wire.frames for wire in wires] == [[(9, True)], [(4, True)]]
     await end([running])
+
+
+async def test_a_failure_is_acked_at_once() -> None:
+    """An undertaker's queue brings the next one only then. What is finished on its channel goes along."""
+    book, given, wires = booked(2, 3)
+    given[0][1].failure = ValueError("poison")
+    await book.done([given[0][0], given[1][0]])
+    assert [wire.frames for wire in wires] == [[], []]
+    await book.done([given[0][1]])
+    assert [wire.frames for wire in wires] == [[(2, True)], []]
 
 
 async def test_enough_acks_go_at_once() -> None:

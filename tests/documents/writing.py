@@ -1,4 +1,4 @@
-"""Writing a document as a worker does."""
+"""Writing a document as its `Write` says."""
 
 from typing import Any
 

@@ -92,7 +92,7 @@ def ack_before_commit() -> None:
 
     async def commit(self: CommitLoop, batch: Any, session: Any, *, look_up: bool) -> Any:
         await self._acks.done(batch)
-        await self._acks.release()
+        await self._acks.send()
         return await original(self, batch, session, look_up=look_up)
 
     replace("_commit", commit, CommitLoop)

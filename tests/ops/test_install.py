@@ -27,7 +27,7 @@ def chosen(tmp_path: Path, **more: str) -> subprocess.CompletedProcess[str]:
     path = ":".join([*(str(each) for each in sorted(tmp_path.iterdir())), os.environ["PATH"]])
     return subprocess.run(
         [ROOT / "ops/install/python.sh"],
-        env=os.environ | {"PATH": path} | more,
+        env={name: value for name, value in os.environ.items() if name != "PYTHON"} | {"PATH": path} | more,
         capture_output=True,
         text=True,
         check=False,
