@@ -7,7 +7,7 @@ import anyio.to_thread
 import msgspec
 from litestar import Controller, Request, Response, get, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from app.cache import Entry, book_tag
 from app.commands import accept
@@ -123,7 +123,7 @@ class Books(Controller):
         price_min: PriceMin = None,
         price_max: PriceMax = None,
         available: Available = None,
-        sort: Sort = "relevance",
+        sort: FromQuery[Sort] = "relevance",
         limit: Limit = 20,
         cursor: After = None,
     ) -> Response[bytes]:

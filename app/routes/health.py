@@ -1,6 +1,7 @@
 """Outside /v1: how the edge is, what it counts, and where things are."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -66,9 +67,9 @@ async def live() -> Response[Live]:
 async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
     """Names every part. 503 only where one is away that reads need."""
     edge = edge_of(request)
-    asked = {"broker": _broker(edge), "database": _database()}
-    asked |= {name: _ask(probe) for name, probe in edge.probes.items()}
-    found = await asyncio.gather(*asked.values())
+    asked: dict[str, Probe] = {"broker": partial(_broker, edge), "database": _database}
+    asked |= {name: partial(_ask, probe) for name, probe in edge.probes.items()}
+    found = await asyncio.gather(*(ask() for ask in asked.values()))
     parts = {name: Part(detail is None, detail) for name, detail in zip(asked, found, strict=True)}
     missing = [name for name in parts if name in edge.needs and not parts[name].ok]
     if missing:

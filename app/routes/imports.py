@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import uuid_utils
 from litestar import Controller, Request, Response, get, post
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 from pymongo.errors import DuplicateKeyError
 
 from app.edge import Edge, edge_of
@@ -170,7 +170,7 @@ class Imports(Controller):
         responses=problem_answers(401, 403, 404),
     )
     async def read(
-        self, request: AnyRequest, import_id: str, details: Details = True
+        self, request: AnyRequest, import_id: FromPath[str], details: Details = True
     ) -> Response[ImportView]:
         """Counted from the receipts of its commands."""
         document = await _find(import_id)
