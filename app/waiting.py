@@ -17,10 +17,15 @@ from documents.operations import Outcome, Receipt, receipt_id
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.2
-LOOK_S = 2.0  # of whoever waits for an outcome
-READ_S = 5.0  # of a query: a change of primary takes 3 to 5 s
+LOOK_S = 2.0
 
 Found = dict[str, dict[str, Any]]
+
+
+async def read_receipt(group: str, message_id: str) -> Ended | None:
+    """What the receipt says, or None while there is none; waits for a new primary as any other read does."""
+    found = await Receipt.get_pymongo_collection().find_one({"_id": receipt_id(group, message_id)})
+    return ended_of(found) if found else None
 
 
 class Receipts:
@@ -36,8 +41,8 @@ class Receipts:
     async def of(self, groups: Iterable[str], message_id: str) -> Ended | None:
         """What the receipt of a message says in whichever of these groups has it, or None while there is none.
 
-        Raises PyMongoError where the database does not answer within 5 s, or 10 s for whoever joins a query that hangs.
-        Who has waited enough cancels: nobody else's query ends with that.
+        Raises PyMongoError where a query is not answered within 2 s; whoever came while it hung waits for that and for
+        the next. Who has waited enough cancels: nobody else's query ends with that.
         """
         names = [receipt_id(group, message_id) for group in groups]
         found = await self._read(names)
@@ -91,6 +96,6 @@ class Receipts:
 
 async def _find(names: list[str]) -> Found:
     """Ends by itself: cancelled while it selects a server, PyMongo 4.20 can leave its lock locked."""
-    with pymongo.timeout(READ_S):
+    with pymongo.timeout(LOOK_S):
         found = Receipt.get_pymongo_collection().find({"_id": {"$in": names}})
         return {raw["_id"]: raw async for raw in found}

@@ -56,6 +56,7 @@ class Aftermath:
             task = asyncio.create_task(self._follow_up(waiting, rows, states))
             self._tasks.add(task)
             task.add_done_callback(self._done)
+            await asyncio.sleep(0)  # answers leave before the next batch is begun
 
     async def finished(self) -> None:
         """Returns once everything under way is done."""

@@ -17,6 +17,7 @@ from app.reads.shipments import ShipmentView
 from app.reads.stock import StockView
 from app.routes.answers import problems
 from app.security.capabilities import read_operation_id
+from app.waiting import read_receipt
 from documents.operations import Outcome
 
 Resource = CartView | OrderView | BookView | StockView | ShipmentView
@@ -37,7 +38,7 @@ async def read_operation(
     edge = edge_of(request)
     operation = read_operation_id(edge.keyring, operation_id, datetime.now(UTC))
     require_sender(request, operation)
-    ended = await edge.receipts.of((operation.group,), operation.message_id)
+    ended = await read_receipt(operation.group, operation.message_id)
     result = None
     if ended is not None and ended.status is Outcome.SUCCEEDED and not reused(operation, ended):
         result = await read_resource(edge, ended.resource or operation.resource, operation.sender)
