@@ -7,6 +7,7 @@ import inspect
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from pymongo import ReadPreference, ReplaceOne
@@ -152,6 +153,9 @@ def no_gateway_key() -> None:
     replace("authorise", authorise, SimulatedGateway)
 
 
+LATE_ROWS: ContextVar[list[Row]] = ContextVar("LATE_ROWS")
+
+
 def outbox_outside_the_transaction() -> None:
     """What follows is written down after the commit, in a step of its own."""
     _rows_after_the_commit(lambda _row: True, "after-commit-before-rows")
@@ -164,24 +168,22 @@ def letter_outside_the_transaction() -> None:
 
 def _rows_after_the_commit(late: Callable[[Row], bool], point: str) -> None:
     insert_rows: Callable[..., Awaitable[None]] = broker.actors.store.insert_rows
-    waiting: list[Row] = []
 
     async def insert_some(rows: list[Row], session: Any) -> None:
-        waiting.extend(row for row in rows if late(row))
+        LATE_ROWS.get().extend(row for row in rows if late(row))
         await insert_rows([row for row in rows if not late(row)], session)
 
     replace("insert_rows", insert_some, *STORES)
     for owner, name in ((CommitLoop, "_commit"), (broker.units.GroupCommit, "_transaction")):
-        replace(name, _then(getattr(owner, name), waiting, point), owner)
+        replace(name, _then(getattr(owner, name), point), owner)
 
 
-def _then(
-    original: Callable[..., Awaitable[Any]], waiting: list[Row], point: str
-) -> Callable[..., Awaitable[Any]]:
+def _then(original: Callable[..., Awaitable[Any]], point: str) -> Callable[..., Awaitable[Any]]:
     from tests.faults.part import points_here
 
     async def commit(*args: Any, **kwargs: Any) -> Any:
-        waiting.clear()
+        waiting: list[Row] = []
+        LATE_ROWS.set(waiting)  # of this loop: the other may be anywhere in a commit of its own
         result = await original(*args, **kwargs)
         if waiting:
             points_here().passed(point)
