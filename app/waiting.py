@@ -31,8 +31,8 @@ async def read_receipt(group: str, message_id: str) -> Ended | None:
 class Receipts:
     """Looks at receipts for the requests of one process: those who ask at the same moment share a query.
 
-    A sale brings 500 orders at once, each with a key to look up. Alone, each held a cursor, waited for one of the
-    driver's connections, and cost some 0.4 ms of the edge.
+    A sale brings 500 orders at once, each with a key to look up. Alone, each held a cursor and waited for one of the
+    driver's connections: 600 answers a second instead of 1,100 (docs/performance.md).
     """
 
     def __init__(self) -> None:
