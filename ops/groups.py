@@ -12,8 +12,7 @@ from handlers.orders import ORDERS
 from handlers.payments import SimulatedGateway, payments
 from handlers.shipments import SHIPMENTS
 from ops.database import Database
-from ops.parts import SettingMissing
-from ops.settings import Settings, secret
+from ops.settings import SettingMissing, Settings, secret
 
 SMTP_PORTS = {"smtp": 25, "smtps": 465}
 

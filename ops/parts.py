@@ -20,16 +20,12 @@ from app.security.throttle import RequestLimit, SignInThrottle
 from broker import declare
 from broker.connection import Endpoint, connect
 from broker.ending import breaks_told
-from ops.settings import Settings, secret
+from ops.settings import SettingMissing, Settings, secret
 
 log = structlog.get_logger(__name__)
 
 OPERATOR_TOKEN_FILE = "operator.token"  # noqa: S105 - the file's name
 AGAIN_AFTER_S = 1.0
-
-
-class SettingMissing(Exception):
-    """A secret or an address that has no default outside the embedded mode."""
 
 
 def console(settings: Settings, rabbitmq: str | None, own: str | None = None) -> str | None:

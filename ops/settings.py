@@ -9,6 +9,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from documents.terms import Terms
 
 
+class SettingMissing(Exception):
+    """A secret or an address that has no default outside the embedded mode."""
+
+
 class Settings(BaseSettings):
     """What one process runs with. Secrets are defaulted only in the embedded mode, where they are made and kept."""
 

@@ -9,12 +9,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from broker.declare import TopologyDiffers
-from broker.runtime import Died
 from ops.instance import NoInstance
-from ops.parts import SettingMissing
-from ops.servers import ServerError
-from ops.settings import Settings
+from ops.settings import SettingMissing, Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +27,14 @@ Url = Annotated[
     typer.Option("--url", envvar="QUIRE_URL", help="A system elsewhere; QUIRE_TOKEN is its bearer token."),
 ]
 
-EXPECTED = (ServerError, SettingMissing, NoInstance, TopologyDiffers, Died, OSError)
+
+def expected() -> tuple[type[Exception], ...]:
+    """The errors that have a sentence of their own. Loaded when there is one: a command loads what it needs itself."""
+    from broker.declare import TopologyDiffers
+    from broker.runtime import Died
+    from ops.servers import ServerError
+
+    return (ServerError, SettingMissing, NoInstance, TopologyDiffers, Died, OSError)
 
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:
@@ -41,7 +44,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except EXPECTED as error:
+        except expected() as error:
             errors.print(f"[bold red]quire:[/] {error}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from error
         except ValidationError as error:

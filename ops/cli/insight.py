@@ -5,18 +5,19 @@ import json
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pymongo import AsyncMongoClient
-from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
 from rich.markup import escape
 
-from ops.check import SETTLE_S, BrokerAddress
 from ops.cli.common import DEFAULT_DATA, Data, console, errors, settings_of
 from ops.instance import find
 from ops.settings import secret
+
+if TYPE_CHECKING:
+    from pymongo.asynchronous.database import AsyncDatabase
+
+    from ops.check import BrokerAddress
 
 SELECT_WITHIN_MS = 5_000
 SETTLE_S_MAX = 86_400.0
@@ -37,8 +38,12 @@ Management = Annotated[
 @asynccontextmanager
 async def _system(
     data: Data, management: str | None
-) -> AsyncIterator[tuple[AsyncDatabase[dict[str, Any]], BrokerAddress]]:
+) -> "AsyncIterator[tuple[AsyncDatabase[dict[str, Any]], BrokerAddress]]":
     """Database and broker of QUIRE_MONGODB_URL, or of the running instance. Raises `NoInstance`."""
+    from pymongo import AsyncMongoClient
+
+    from ops.check import BrokerAddress
+
     settings = settings_of(data=data)
     url, name = secret(settings.mongodb_url), settings.database
     broker = BrokerAddress(secret(settings.rabbitmq_url), management)
@@ -52,9 +57,9 @@ async def _system(
         yield client[name], broker
 
 
-def _a_number(value: float) -> float:
+def _a_number(value: float | None) -> float | None:
     """Raises `typer.BadParameter` for what compares with no limit."""
-    if math.isnan(value):
+    if value is not None and math.isnan(value):
         raise typer.BadParameter("it must be a number")
     return value
 
@@ -69,14 +74,15 @@ def _complain(what: str, *, as_json: bool) -> None:
 def check(
     as_json: Json = False,
     settle: Annotated[
-        float,
+        float | None,
         typer.Option(
             help="Seconds that something may be under way before it is stuck.",
             min=0,
             max=SETTLE_S_MAX,
+            show_default="30",
             callback=_a_number,
         ),
-    ] = SETTLE_S,
+    ] = None,
     management: Management = None,
     data: Data = DEFAULT_DATA,
 ) -> None:
@@ -84,14 +90,16 @@ def check(
 
     Exit code 0: none was found broken; 1: at least one is; 2: the database could not be checked.
     """
-    from ops.check import Unreadable
+    from pymongo.errors import PyMongoError
+
+    from ops.check import SETTLE_S, Unreadable
     from ops.check import check as run
     from ops.check.findings import Report
     from ops.check.show import show
 
     async def held() -> Report:
         async with _system(data, management) as (database, broker):
-            return await run(database, broker, settle_s=settle)
+            return await run(database, broker, settle_s=SETTLE_S if settle is None else settle)
 
     try:
         report = asyncio.run(held())
@@ -117,6 +125,8 @@ def trace(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Every message, attempt, receipt and change of state of an order, in causal order."""
+    from pymongo.errors import PyMongoError
+
     from ops.trace import NoSuchOrder, Trace, show
     from ops.trace import trace as run
 

@@ -33,8 +33,7 @@ def show() -> None:
 
 def _broker_url(data: Data) -> str:
     from ops.instance import find
-    from ops.parts import SettingMissing
-    from ops.settings import secret
+    from ops.settings import SettingMissing, secret
 
     settings = settings_of(data=data)
     url = secret(settings.rabbitmq_url) or find(settings.data).rabbitmq_url

@@ -5,10 +5,9 @@ All of it is asked of the edge over HTTP, so it works for the embedded broker as
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
-import httpx
 import typer
 from rich.markup import escape
 from rich.table import Column, Table
@@ -18,6 +17,9 @@ from ops.cli.dead.asking import ask, client_of
 from ops.cli.dead.meant import Before, CauseOption, Group, Newer, Older, One, Type, id_of, selection
 from ops.cli.dead.telling import ago, counted, letters_table, tell
 from ops.cli.shop import Token
+
+if TYPE_CHECKING:
+    from httpx import Client
 
 dead = typer.Typer(no_args_is_help=True)
 PATH = "/v1/admin/dead"
@@ -151,7 +153,7 @@ def drop(
 
 
 def _run(
-    client: httpx.Client, deed: str, body: Mapping[str, Any], *, dry_run: bool, yes: bool, as_json: bool
+    client: "Client", deed: str, body: Mapping[str, Any], *, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     """Looks first, asks, and then does it to what was seen and to nothing that arrived after it."""
     done = ask(client, "POST", f"{PATH}/{deed}", json={**body, "dry_run": True})

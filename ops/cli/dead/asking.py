@@ -1,10 +1,11 @@
 """Asking the edge, with the operator's token or the one that was given."""
 
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from ops.cli.common import Data, bearer_of
+
+if TYPE_CHECKING:
+    from httpx import Client
 
 PATIENCE_S = 600.0  # ten thousand letters take a minute
 
@@ -13,22 +14,26 @@ class DeadFailed(OSError):
     """The edge does not answer, or says no; the text says what to do."""
 
 
-def client_of(data: Data, url: str | None, token: str | None) -> httpx.Client:
+def client_of(data: Data, url: str | None, token: str | None) -> "Client":
     """A client with the operator's token, of the instance on that folder or of `--url`."""
+    from httpx import Client
+
     from ops.instance import find
 
     if url is None:
         instance = find(data)
         url, token = instance.url, instance.operator_token
     headers = {"Authorization": f"Bearer {bearer_of(token)}"}
-    return httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_S)
+    return Client(base_url=url, headers=headers, timeout=PATIENCE_S)
 
 
-def ask(client: httpx.Client, method: str, path: str, **options: Any) -> dict[str, Any]:
+def ask(client: "Client", method: str, path: str, **options: Any) -> dict[str, Any]:
     """The edge's answer. Raises `DeadFailed`."""
+    from httpx import HTTPError
+
     try:
         response = client.request(method, path, **options)
-    except httpx.HTTPError as error:
+    except HTTPError as error:
         raise DeadFailed(f"{client.base_url} does not answer: {error}") from error
     try:
         body: dict[str, Any] = response.json()
