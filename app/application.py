@@ -1,7 +1,7 @@
 """The edge as an ASGI application, made from its parts."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Router
@@ -17,20 +17,17 @@ from app.routes.docs import openapi_config
 from app.routes.shop import on_unknown_page
 from app.security.principal import AuthenticationMiddleware
 
-Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
-
-def create_app(edge: Edge, *, around: Sequence[Lifespan] = ()) -> Litestar:
+def create_app(edge: Edge) -> Litestar:
     """The application of one edge. Its lifespan opens and closes the consuming connection, and nothing else.
 
     Publisher, database, cache and accounts belong to whoever made them. It starts without a broker: reads are served,
-    commands answer 503 until it is back. `around` are context managers that open what they own before and close it
-    after.
+    commands answer 503 until it is back.
     """
     return EdgeApplication(
         route_handlers=[Router("/v1", route_handlers=list(V1)), *ROUND_IT],
         state=State({"edge": edge, "accounts": edge.accounts}),
-        lifespan=[*around, _listening],
+        lifespan=[_listening],
         middleware=[AuthenticationMiddleware],
         request_class=JsonRequest,
         exception_handlers={**EXCEPTION_HANDLERS, NotFoundException: on_unknown_page},

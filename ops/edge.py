@@ -1,14 +1,11 @@
 """The edge as a process: its parts opened and closed round the Litestar application."""
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
-from litestar import Litestar
 
 from app.application import create_app
 from app.cache import CachedReads
@@ -22,13 +19,12 @@ from ops.asyncapi import document
 from ops.database import open_database
 from ops.demo_catalogue import cover
 from ops.garbage import keep_what_stands
-from ops.logs import configure
-from ops.settings import Settings, secret
+from ops.serving import Answering, answering
+from ops.settings import SettingMissing, Settings, secret
+from ops.tasks import first, stop_signal
 from ops.telemetry import UNMEASURED, Instruments, instruments
 
 log = structlog.get_logger(__name__)
-
-STOP_WITHIN_S = 15  # what a client has not taken or sent by then is cut off; the edge holds nothing
 
 
 def make_edge(
@@ -62,12 +58,36 @@ def make_edge(
     )
 
 
-@asynccontextmanager
-async def serving(edge: Edge, topology: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
-    """The edge's publisher, connected as soon as the broker is there and has its topology.
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """An edge at work: its address, and what ends with it."""
 
-    Reads are served meanwhile, and commands refused. A topology that differs is logged and waited for. What nobody else
-    mends, an address that is none, stops the process.
+    url: str
+    _server: Answering
+    _connecting: asyncio.Future[None]
+
+    async def ended(self) -> None:
+        """Returns once its server has ended. Raises what ended it, or what keeps the publisher from ever connecting."""
+        await first(self._server.ended(), self._never_publishes())
+
+    async def _never_publishes(self) -> None:
+        """An edge that will never publish must not look like one that waits for its broker."""
+        try:
+            await asyncio.shield(self._connecting)
+        except Exception as error:
+            log.critical("edge.cannot_publish", error=repr(error))
+            raise
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def serving(
+    edge: Edge, host: str, port: int, topology: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[Serving]:
+    """The edge on an address, its publisher connected as soon as the broker is there and has its topology.
+
+    Reads are served meanwhile, and commands refused. A topology that differs is logged and waited for. Raises
+    `PortTaken`.
     """
 
     async def connect() -> None:
@@ -76,75 +96,39 @@ async def serving(edge: Edge, topology: Callable[[], Awaitable[None]] | None = N
         await edge.publisher.start()
 
     edge.cache.start()
-    async with parts.background(parts.until_there("broker", connect, also=(TopologyDiffers,))) as connecting:
-        connecting.add_done_callback(_stop_where_it_failed)
-        try:
-            yield
-        finally:
-            edge.accounts.close()
-            await edge.cache.close()
-            await edge.publisher.close()
+    try:
+        async with (
+            parts.background(parts.until_there("broker", connect, also=(TopologyDiffers,))) as connecting,
+            answering(create_app(edge), host, port, lifespan=True) as server,
+        ):
+            try:
+                yield Serving(server.url, server, connecting)
+            finally:
+                edge.leave()  # whoever watches an order is told to come again
+    finally:
+        edge.accounts.close()
+        await edge.cache.close()
+        await edge.publisher.close()
 
 
-def _stop_where_it_failed(connecting: "asyncio.Future[None]") -> None:
-    """An edge that will never publish must not look like one that waits for its broker."""
-    if not connecting.cancelled() and (error := connecting.exception()) is not None:
-        log.critical("edge.cannot_publish", error=repr(error), exc_info=error)
-        signal.raise_signal(signal.SIGTERM)
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT.
 
-
-def create() -> Litestar:
-    """The application for an ASGI server: settings from the environment, connections opened by its lifespan."""
-    settings = Settings()
-    configure(settings.log_level, settings.log_format)
+    Raises `SettingMissing`, `PortTaken`, or what keeps it from ever serving or publishing.
+    """
     rabbitmq, mongodb = secret(settings.rabbitmq_url), secret(settings.mongodb_url)
     if rabbitmq is None or mongodb is None:
-        raise parts.SettingMissing(
+        raise SettingMissing(
             "an edge needs QUIRE_RABBITMQ_URL and QUIRE_MONGODB_URL; `quire up` needs neither"
         )
+    stop = stop_signal()
     measured = instruments(settings, "quire-edge")
-    edge = make_edge(settings, rabbitmq, measured, embedded=False)
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(measured.close)
-            await stack.enter_async_context(open_database(mongodb, settings.database, app="quire edge"))
-            await stack.enter_async_context(serving(edge, lambda: parts.apply_topology(rabbitmq)))
-            _leave_on_sigterm(edge)
-            keep_what_stands()
-            yield
-
-    return create_app(edge, around=[lifespan])
-
-
-def _leave_on_sigterm(edge: Edge) -> None:
-    """Has the edge leave when its server is told to stop.
-
-    Granian 2 ends the lifespan only when every answer is out, event streams included: at its own SIGTERM one reader
-    kept it for ever. It stops at SIGINT just as well, and that signal stays its own.
-    """
-
-    def leave() -> None:
-        edge.leave()
-        signal.raise_signal(signal.SIGINT)
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leave)
-
-
-def serve(settings: Settings, application: str = "ops.edge:create") -> None:
-    """Becomes Granian, serving until SIGTERM or SIGINT: its supervisor needs none of our modules, 60 MB of them.
-
-    `application` names the factory that its worker calls.
-    """
-    options = {
-        "--interface": "asgi",
-        "--host": settings.host,
-        "--port": str(settings.port),
-        "--loop": "uvloop",
-        "--workers": "1",
-        "--workers-kill-timeout": str(STOP_WITHIN_S),
-    }
-    words = [word for option in options.items() for word in option]
-    command = [sys.executable, "-m", "granian", *words, "--no-ws", "--factory", application]
-    os.execv(sys.executable, command)  # noqa: S606 - every word is ours
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(measured.close)
+        await stack.enter_async_context(open_database(mongodb, settings.database, app="quire edge"))
+        edge = make_edge(settings, rabbitmq, measured, embedded=False)
+        at_work = serving(edge, settings.host, settings.port, lambda: parts.apply_topology(rabbitmq))
+        served = await stack.enter_async_context(at_work)
+        keep_what_stands()
+        log.info("edge.serves", url=served.url)
+        await first(stop.wait(), served.ended())

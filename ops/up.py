@@ -2,19 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import structlog
-import uvicorn
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
-from app.application import create_app
 from broker.connection import Endpoint
 from broker.embedded import EmbeddedServer, MongoJournal
-from broker.runtime import Runtime
 from documents.catalog import Book
 from ops import parts
 from ops.database import Database, open_database
@@ -24,17 +22,19 @@ from ops.garbage import keep_what_stands
 from ops.imports import seed
 from ops.instance import Instance, announced
 from ops.servers import Mongod, RabbitMQ, own
-from ops.serving import Server, listen
 from ops.settings import Settings, secret
+from ops.tasks import first, stop_signal
 from ops.telemetry import Instruments, instruments
-from ops.worker import first, stop_signal, working
+from ops.worker import working
 
 log = structlog.get_logger(__name__)
 
 LOCAL = "local"
 READY_WITHIN_S = 60.0
 READY_POLL_S = 0.05
-STOP_HTTP_WITHIN_S = 5
+
+Ended = Callable[[], Coroutine[Any, Any, None]]
+"""Returns once a part has ended that should not, or raises what ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ async def up(
     Raises `ServerError` (a server that is missing, fails, or a folder in use) or what made a part die.
     """
     stop = stop_signal()
-    async with _running(settings, rabbitmq=rabbitmq, empty=empty) as (instance, runtime):
+    async with _running(settings, rabbitmq=rabbitmq, empty=empty) as (instance, ended):
         keep_what_stands()
         ready(instance)
-        await first(stop.wait(), runtime.died())
+        await first(stop.wait(), ended())
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def running(
 @asynccontextmanager
 async def _running(
     settings: Settings, *, rabbitmq: str | None, empty: bool, measured: Instruments | None = None
-) -> AsyncIterator[tuple[Instance, Runtime]]:
+) -> AsyncIterator[tuple[Instance, Ended]]:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(own(settings.data))
         settings = settings.model_copy(update={"data": folder})
@@ -87,9 +87,11 @@ async def _running(
         )
         if not empty and await _shelves_are_bare():
             await seed(runtime.publisher)
-        url = await stack.enter_async_context(_http(settings, broker, measured))
+        edge = make_edge(settings, broker.endpoint, measured, embedded=True, console=broker.console)
+        served = await stack.enter_async_context(serving(edge, settings.host, settings.port))
+        await first(_ready(served.url), served.ended())
         instance = Instance(
-            url=url,
+            url=served.url,
             operator_token=parts.operator_token(settings, embedded=True) or "",
             mongodb_url=mongodb,
             database=settings.database,
@@ -98,7 +100,7 @@ async def _running(
             pid=os.getpid(),
         )
         stack.enter_context(announced(folder, instance))
-        yield instance, runtime
+        yield instance, lambda: first(runtime.died(), served.ended())
 
 
 async def _shelves_are_bare() -> bool:
@@ -131,43 +133,14 @@ async def _broker(
     return Broker(node.url, node.url, node.management_url)
 
 
-@asynccontextmanager
-async def _http(settings: Settings, broker: Broker, measured: Instruments) -> AsyncIterator[str]:
-    """The edge on uvicorn, in this process's event loop; yields its address once it is ready."""
-    edge = make_edge(settings, broker.endpoint, measured, embedded=True, console=broker.console)
-    async with serving(edge):
-        config = uvicorn.Config(
-            create_app(edge),
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=STOP_HTTP_WITHIN_S,
-            server_header=False,
-        )
-        server = Server(config)
-        listening = listen(settings.host, settings.port)
-        task = asyncio.create_task(server.serve(sockets=[listening]), name="http")
-        try:
-            url = f"http://{settings.host}:{listening.getsockname()[1]}"
-            yield await _ready(url, task)
-        finally:
-            edge.leave()  # whoever watches an order is told to come again
-            server.should_exit = True
-            await asyncio.gather(task, return_exceptions=True)
-            listening.close()
-
-
-async def _ready(url: str, task: asyncio.Task[None]) -> str:
-    """Waits until /health/ready says so. Raises what ended the server."""
+async def _ready(url: str) -> None:
+    """Waits until /health/ready says so."""
     async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(base_url=url) as client:
 
         async def ready() -> bool:
-            if task.done():
-                task.result()
             return (await client.get("/health/ready")).status_code == 200
 
         until_ready = AsyncRetrying(
             retry=retry_if_result(lambda well: not well), wait=wait_fixed(READY_POLL_S)
         )
         await until_ready(ready)
-    return url

@@ -1,10 +1,7 @@
 """`quire worker`: some groups, or all, against a RabbitMQ and a MongoDB that stand elsewhere."""
 
-import asyncio
-import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import structlog
 
@@ -15,9 +12,11 @@ from ops import parts
 from ops.database import Database, open_database
 from ops.garbage import keep_what_stands
 from ops.groups import groups
-from ops.settings import Settings, secret
+from ops.serving import answering
+from ops.settings import SettingMissing, Settings, secret
+from ops.tasks import first, stop_signal
 from ops.telemetry import UNMEASURED, Instruments, instruments
-from ops.telemetry.endpoint import Endpoint, answering
+from ops.telemetry.endpoint import Endpoint
 from ops.telemetry.held import Held
 from ops.telemetry.looking import Looking
 
@@ -54,7 +53,7 @@ async def serve(names: tuple[str, ...], settings: Settings) -> None:
     """Works until SIGTERM or SIGINT. Raises `SettingMissing`, or what made a part die."""
     rabbitmq, mongodb = secret(settings.rabbitmq_url), secret(settings.mongodb_url)
     if rabbitmq is None or mongodb is None:
-        raise parts.SettingMissing(
+        raise SettingMissing(
             "a worker needs QUIRE_RABBITMQ_URL and QUIRE_MONGODB_URL; `quire up` needs neither"
         )
     stop = stop_signal()
@@ -70,28 +69,10 @@ async def serve(names: tuple[str, ...], settings: Settings) -> None:
             working(names, settings, rabbitmq, database, name=name, measured=measured)
         )
         if settings.metrics_port is not None:
-            endpoint = Endpoint(measured.registry, runtime)
-            await stack.enter_async_context(answering(settings.metrics_host, settings.metrics_port, endpoint))
+            endpoint = answering(
+                Endpoint(measured.registry, runtime), settings.metrics_host, settings.metrics_port
+            )
+            log.info("worker.answers", url=(await stack.enter_async_context(endpoint)).url)
         keep_what_stands()
         log.info("worker.ready", groups=names or "all")
         await first(stop.wait(), runtime.died())
-
-
-def stop_signal() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def first(*works: Coroutine[Any, Any, object]) -> None:
-    """Returns when the first of them is done, and ends the others. Raises what it raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
-    for task in done:
-        task.result()

@@ -1,7 +1,7 @@
 """Commands that serve: `up`, `edge`, `worker`."""
 
-import os
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
 import typer
 
@@ -29,10 +29,6 @@ def up(
     empty: Annotated[bool, typer.Option("--empty", help="No demo catalogue.")] = False,
 ) -> None:
     """Everything in one process, on the embedded default."""
-    import asyncio
-
-    import uvloop
-
     from ops.instance import Instance
     from ops.up import up as serve
 
@@ -46,19 +42,16 @@ def up(
                 f"RabbitMQ's console: {instance.management_url} ({settings.data}/rabbitmq has the password)"
             )
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, rabbitmq=rabbitmq, empty=empty, ready=ready))
+    _run(serve(settings, rabbitmq=rabbitmq, empty=empty, ready=ready))
 
 
 def edge(host: Host = None, port: Port = None) -> None:
-    """The HTTP edge alone, on Granian."""
+    """The HTTP edge alone."""
     from ops.edge import serve
 
     settings = settings_of(host=host, port=port)
-    for name, value in (("QUIRE_HOST", host), ("QUIRE_PORT", port)):
-        if value is not None:
-            os.environ[name] = str(value)  # Granian's worker process reads its settings from there
-    serve(settings)
+    configure(settings.log_level, settings.log_format)
+    _run(serve(settings))
 
 
 def worker(
@@ -67,13 +60,18 @@ def worker(
     ] = None,
 ) -> None:
     """Groups of actors, all or some."""
-    import asyncio
-
-    import uvloop
-
     from ops.worker import serve
 
     settings = settings_of()
     configure(settings.log_level, settings.log_format)
+    _run(serve(tuple(group) if group else settings.groups, settings))
+
+
+def _run(process: Coroutine[Any, Any, None]) -> None:
+    """A process's work on uvloop, until it ends."""
+    import asyncio
+
+    import uvloop
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(tuple(group) if group else settings.groups, settings))
+        runner.run(process)

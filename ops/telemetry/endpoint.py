@@ -4,21 +4,13 @@
 /metrics        what Prometheus scrapes
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-import structlog
-import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from broker.runtime import Runtime
-from ops.serving import Server, listen
-
-log = structlog.get_logger(__name__)
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -62,22 +54,3 @@ def _ready(trouble: dict[str, str], outside: dict[str, str]) -> bytes:
     """What is wrong, by part; what is wrong outside (a gateway's open circuit) leaves the worker ready."""
     status = "worker not ready" if trouble else "ready"
     return msgspec.json.encode({"status": status, "trouble": trouble, "outside": outside})
-
-
-@asynccontextmanager
-async def answering(host: str, port: int, application: Endpoint) -> AsyncIterator[str]:
-    """The endpoint on an address, for as long as the block lasts; yields its URL. Raises `PortTaken`."""
-    config = uvicorn.Config(
-        application, lifespan="off", log_config=None, access_log=False, server_header=False
-    )
-    listening = listen(host, port)
-    server = Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]), name="worker's http")
-    try:
-        url = f"http://{host}:{listening.getsockname()[1]}"
-        log.info("worker.answers", url=url)
-        yield url
-    finally:
-        server.should_exit = True
-        await asyncio.gather(task)
-        listening.close()

@@ -7,12 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from litestar import Litestar
-
-import ops.edge
 from broker.topology import RETRY_TIERS
 from ops.cli import main
-from ops.settings import Settings
 from tests.faults import bugs, points
 
 FOLDER = "QUIRE_TEST_FOLDER"
@@ -40,21 +36,10 @@ def prepare(kind: str) -> None:
         points.install_in_worker(folder, Path(os.environ[GATEWAY]))
 
 
-def create() -> Litestar:
-    """The edge's application, in the process that Granian starts for it."""
-    prepare("edge")
-    return ops.edge.create()
-
-
 def run() -> None:
     """What the command line asks for."""
-    kind = sys.argv[1]
-    if kind == "edge":
-        ops.edge.serve(Settings(), "tests.faults.part:create")
-    else:
-        prepare(kind)
-        sys.argv = ["quire", *sys.argv[1:]]
-        main()
+    prepare(sys.argv[1])
+    main()
 
 
 if __name__ == "__main__":
