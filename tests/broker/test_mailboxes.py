@@ -114,7 +114,8 @@ async def test_company_that_does_not_come_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "waiting", "waits"), [(1, 1, False), (16, 1, True), (16, 31, True), (64, 32, False)]
+    ("last", "waiting", "waits"),
+    [(1, 1, False), (23, 1, False), (24, 1, True), (24, 31, True), (64, 32, False)],
 )
 def test_only_company_is_waited_for(last: int, waiting: int, waits: bool) -> None:
     """Where the last batch had some, and until there is enough for a transaction."""
