@@ -15,7 +15,7 @@ YOUNG: Final = 20_000  # objects more than were freed, before the young are look
 
 
 def keep_what_stands() -> None:
-    """Collects once, and leaves out of later collections, which come seldom, what is there now; for when all is set up."""
+    """Collects once, and leaves what is there now out of later collections, which come seldom."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG)

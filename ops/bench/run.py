@@ -31,7 +31,6 @@ PRICE = {"amount": 1299, "currency": "EUR"}
 CLERKS = 32
 CROWD = 64
 SOAK_MINUTES = 15.0
-THIRD = 1 / 3
 
 KNOWN: dict[str, Scenario] = {each.name: each for each in (*REFERENCES, *SCENARIOS, *WHEN_ASKED)}
 NAMES = (*KNOWN, EMBEDDED)
@@ -48,8 +47,8 @@ CALM_TRIES = 3
 class Options:
     """What is measured and how.
 
-    `names` empty: everything. `rates`: turns a second of open loops; empty: a third of the top rate that the same run
-    measured. `calm`: cores that others may use during a measurement; it is tried again where they use more.
+    `names` empty: everything. `rates`: turns a second of open loops; empty: a third of the top rate of the same
+    round. `calm`: cores that others may use during a measurement; it is tried again where they use more.
     """
 
     names: tuple[str, ...] = ()
@@ -121,7 +120,7 @@ async def run(options: Options, console: Console) -> Report:
                 bench = await on.during(_shelve(on, options))
                 report.settings["titles drawn by"] = bench.popularity.source
                 gathered: dict[str, list[Figure]] = {}
-                for title, scenario, load in _rounds(wanted, options, gathered):
+                for title, scenario, load in rounds(wanted, options, gathered):
                     tell(title)
                     for figure in await on.during(_calmly(bench, scenario, load, options)):
                         gathered.setdefault(figure.key, []).append(figure)
@@ -156,7 +155,7 @@ def _disturbance(figures: Sequence[Figure]) -> float:
     return max(figure.elsewhere for figure in figures)
 
 
-def _rounds(
+def rounds(
     wanted: Sequence[Scenario], options: Options, gathered: dict[str, list[Figure]]
 ) -> Iterator[tuple[str, Scenario, Load]]:
     """Round after round of everything, so that what disturbs the machine for a while disturbs all alike.
@@ -182,9 +181,9 @@ def _loads(scenario: Scenario, options: Options, gathered: dict[str, list[Figure
     for rate in options.rates:
         yield Load(rate=rate)
     if not options.rates:
-        # One rate for all rounds, or their medians would be of different things.
-        first = gathered[f"{scenario.name} {Load(max(options.shoppers)).name}"][0]
-        yield Load(rate=max(1.0, round(first.value * THIRD)))
+        # Of this round's: the machine's own speed moves by a fifth between two of them, and the top rate with it.
+        top = gathered[f"{scenario.name} {Load(max(options.shoppers)).name}"][-1]
+        yield Load(rate=max(1.0, round(top.value / 3)), third=True)
 
 
 async def _shelve(on: Stand, options: Options) -> Bench:

@@ -65,10 +65,10 @@ def _latencies(report: Report) -> Iterator[Row]:
     buy = next((each for each in report.figures if each.name == "buy" and each.load.startswith("open")), None)
     if cart is not None:
         for name, must, goal in (("p50", 10, 5), ("p99", 40, 20)):
-            what = f"cart, waited for, {cart.load}: {name}"
+            what = f"cart, waited for, {cart.load} ({cart.value:.0f}/s): {name}"
             yield Row(what=what, value=cart.latency_ms[name], unit="ms", must=must, goal=goal, at_most=True)
     if buy is not None and (value := buy.also.get("order to confirmed, p99 ms")) is not None:
-        what = f"order to confirmed, {buy.load}: p99"
+        what = f"order to confirmed, {buy.load} ({buy.value:.0f}/s): p99"
         yield Row(what=what, value=value, unit="ms", must=250, goal=100, at_most=True)
 
 

@@ -17,14 +17,20 @@ POOL = 256  # shoppers ready for an open loop; more than that are never at it at
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How hard: so many shoppers in a closed loop, or so many turns a second in an open one."""
+    """How hard: so many shoppers in a closed loop, or so many turns a second in an open one.
+
+    `third`: that rate is a third of what the largest crowd of the same round reached.
+    """
 
     shoppers: int = 0
     rate: float | None = None
+    third: bool = False
 
     @property
     def name(self) -> str:
         """As it stands in the report."""
+        if self.third:
+            return "open, a third"
         if self.rate is not None:
             return f"open, {self.rate:g}/s"
         return f"{self.shoppers} shopper{'s' if self.shoppers != 1 else ''}"

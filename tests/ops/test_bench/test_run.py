@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from ops.bench import Layout, Options, WentWrong
-from ops.bench.figures import Report
+from ops.bench.figures import Figure, Report
 from ops.bench.report import read, show, write
-from ops.bench.run import KNOWN, run
+from ops.bench.run import KNOWN, rounds, run
+from ops.bench.scenarios.carts import CART
 from ops.servers import ServerMissing
 from tests.conftest import missing
 
@@ -120,3 +121,17 @@ async def test_a_name_that_is_unknown_is_refused_before_anything_starts() -> Non
     """With those that there are."""
     with pytest.raises(WentWrong, match=r"nothing is called sell.*list, detail"):
         await run(Options(names=("sell",)), Console(file=StringIO()))
+
+
+def test_an_open_loop_takes_a_third_of_its_own_round() -> None:
+    """The machine's speed moves between rounds; what is asked of it moves along, under one name."""
+    gathered: dict[str, list[Figure]] = {}
+    rates = []
+    tops = iter((900.0, 600.0))
+    for _, scenario, load in rounds([CART], replace(SMALL, rates=(), repeat=2), gathered):
+        if load.rate is None:
+            figure = Figure(name=scenario.name, load=load.name, what="", value=next(tops))
+            gathered.setdefault(figure.key, []).append(figure)
+        else:
+            rates.append((load.name, load.rate))
+    assert rates == [("open, a third", 300.0), ("open, a third", 200.0)]
