@@ -54,9 +54,10 @@ async def connect(endpoint: Endpoint, *, name: str) -> AbstractRobustConnection:
         )
         try:
             await connection.connect(timeout=CONNECT_TIMEOUT_S)
-        except CONNECTION_EXCEPTIONS:
+        except BaseException as error:
+            # Also where it is cancelled: what is not closed connects for ever, and survives its cancellation.
             await connection.close()
-            if attempt == len(urls) - 1:
+            if attempt == len(urls) - 1 or not isinstance(error, CONNECTION_EXCEPTIONS):
                 raise
         else:
             return connection

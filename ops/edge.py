@@ -82,9 +82,9 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    edge: Edge, host: str, port: int, topology: Callable[[], Awaitable[None]] | None = None
+    edge: Edge, settings: Settings, topology: Callable[[], Awaitable[None]] | None = None
 ) -> AsyncIterator[Serving]:
-    """The edge on an address, its publisher connected as soon as the broker is there and has its topology.
+    """The edge on the settings' address, its publisher connected once the broker is there and has its topology.
 
     Reads are served meanwhile, and commands refused. A topology that differs is logged and waited for. Raises
     `PortTaken`.
@@ -99,7 +99,9 @@ async def serving(
     try:
         async with (
             parts.background(parts.until_there("broker", connect, also=(TopologyDiffers,))) as connecting,
-            answering(create_app(edge), host, port, lifespan=True) as server,
+            answering(
+                create_app(edge), settings.host, settings.port, lifespan=True, proxies=settings.proxies
+            ) as server,
         ):
             try:
                 yield Serving(server.url, server, connecting)
@@ -127,7 +129,7 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(measured.close)
         await stack.enter_async_context(open_database(mongodb, settings.database, app="quire edge"))
         edge = make_edge(settings, rabbitmq, measured, embedded=False)
-        at_work = serving(edge, settings.host, settings.port, lambda: parts.apply_topology(rabbitmq))
+        at_work = serving(edge, settings, lambda: parts.apply_topology(rabbitmq))
         served = await stack.enter_async_context(at_work)
         keep_what_stands()
         log.info("edge.serves", url=served.url)

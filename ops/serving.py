@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 STOP_WITHIN_S = 15  # what a client has not taken or sent by then is cut off; nothing here is lost with it
@@ -30,16 +31,18 @@ class PortTaken(OSError):
 
 
 class Connection(HttpToolsProtocol):
-    """A client's connection, whose requests must have a head within bounds; uvicorn itself has none.
+    """A client's connection; uvicorn's, and what it does not bound or understand.
 
-    A head, request line and headers, that goes on for more than 64 KiB after its first piece (as read: 256 KiB at most)
-    is answered 431 (RFC 6585), and one that is not there 30 s after that, or after the connection was opened, is not
-    waited for.
+    - What is no body, a head (request line and headers) or trailers, may go on for 64 KiB after its first piece (as
+      read: 256 KiB at most); then it is answered 431 (RFC 6585), or the connection ends. Trailers are dropped.
+    - Whoever has no answer due has 30 s to send a whole head: from the start, or from the first byte after an answer.
+    - A request that offers an upgrade is answered as if it had not (RFC 9110, 7.8). uvicorn 0.54 would lose its body.
     """
 
     _in_head = True
-    _begun = False
-    _head_bytes = 0
+    _moved = False
+    _unread_bytes = 0
+    _refused = False
     _head_due: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -54,31 +57,88 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """What it sent: a piece of one request, or several requests."""
-        self._begun = False
-        super().data_received(data)
-        if not self._in_head:
+        if self._refused:
             return
-        self._limit_head()
-        # Before the first byte of this head the same piece may hold the body of another request.
-        self._head_bytes = 0 if self._begun else self._head_bytes + len(data)
-        if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-            self.transport.write(TOO_LONG)
-            self.transport.close()
+        self._moved = False
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._read_on(data[upgrade.args[0] :])
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        self._bound(len(data))
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        self._in_head = self._begun = True
+        self._in_head = self._moved = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; or a trailer, which nobody here asks for."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Its head is whole."""
-        self._in_head = False
-        self._free_head()
-        super().on_headers_complete()
+        self._moved = True
+        if not self.parser.should_upgrade():
+            self._in_head = False
+            self._free_head()
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of its body."""
+        self._moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Its end."""
+        self._moved = True
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _read_on(self, rest: bytes) -> None:
+        """Reads a head that offered an upgrade once more without the offer, and what came after it."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        self.parser = HttpRequestParser(self)
+        if method == b"CONNECT":
+            self.send_400_response("This is no proxy.")
+            return
+        offer = (b"connection", b"upgrade", b"http2-settings")
+        kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in offer]
+        self.data_received(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(kept)) + rest)
+
+    def _bound(self, count: int) -> None:
+        self._unread_bytes = 0 if self._moved else self._unread_bytes + count
+        if self.transport.is_closing():
+            return
+        if self._unread_bytes > HEAD_BYTES_MAX:
+            self._refused = True
+            if not self._answer_is_due():
+                self.transport.write(TOO_LONG)
+                self.transport.close()
+            elif self.cycle.more_body:
+                self.transport.close()  # trailers: whoever reads the body is told that its sender went away
+            else:
+                self.cycle.keep_alive = False
+        elif self._in_head or (not self._answer_is_due() and self.timeout_keep_alive_task is None):
+            self._limit_head()
+
+    def _answer_is_due(self) -> bool:
+        cycle: Any = self.cycle  # the latest; None before the first
+        return cycle is not None and not cycle.response_complete
 
     def _limit_head(self) -> None:
         if self._head_due is None:
-            self._head_due = self.loop.call_later(HEAD_WITHIN_S, self.timeout_keep_alive_handler)
+            self._head_due = self.loop.call_later(HEAD_WITHIN_S, self._late)
+
+    def _late(self) -> None:
+        self._head_due = None
+        if self._answer_is_due():
+            self._limit_head()
+        else:
+            self.timeout_keep_alive_handler()
 
     def _free_head(self) -> None:
         if self._head_due is not None:
@@ -109,12 +169,12 @@ class Answering:
 
 @asynccontextmanager
 async def answering(
-    application: Any, host: str, port: int, *, lifespan: bool = False
+    application: Any, host: str, port: int, *, lifespan: bool = False, proxies: str = ""
 ) -> AsyncIterator[Answering]:
     """An ASGI application on an address (port 0: a free one), for as long as the block lasts. Raises `PortTaken`.
 
-    At the end whoever is being answered is waited for, 15 s at most. Addresses in X-Forwarded-For are not believed: any
-    client can write them.
+    At the end whoever is being answered is waited for, 15 s at most. Addresses in X-Forwarded-For are believed only
+    of `proxies`, addresses or networks separated by commas: any client can write them.
     """
     config = uvicorn.Config(
         application,
@@ -124,7 +184,8 @@ async def answering(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
@@ -132,7 +193,8 @@ async def answering(
     listening = listen(host, port)
     task = asyncio.create_task(server.serve(sockets=[listening]), name="http")
     try:
-        yield Answering(f"http://{host}:{listening.getsockname()[1]}", task)
+        name = f"[{host}]" if ":" in host else host
+        yield Answering(f"http://{name}:{listening.getsockname()[1]}", task)
     finally:
         server.should_exit = True
         try:
@@ -145,6 +207,7 @@ def listen(host: str, port: int) -> socket.socket:
     """The open port; 0 takes a free one. Raises `PortTaken`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        both = host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server((host, port), family=family, dualstack_ipv6=both)
     except OSError as error:
         raise PortTaken(host, port, error) from error

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     """Where the embedded default keeps its database, keys and mail."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    proxies: str = ""
+    """Proxies whose X-Forwarded-For is believed: addresses or networks separated by commas; empty: nobody's."""
     shop_url: str = ""
     """The shop's public address, for links in mails; empty: http://host:port."""
 

@@ -22,10 +22,12 @@ async def together(works: Iterable[Work]) -> None:
 async def first(*works: Work) -> None:
     """Returns when the first of them is done, and ends the others. Raises what it raised."""
     tasks = [asyncio.ensure_future(work) for work in works]
-    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
 

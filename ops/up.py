@@ -88,7 +88,7 @@ async def _running(
         if not empty and await _shelves_are_bare():
             await seed(runtime.publisher)
         edge = make_edge(settings, broker.endpoint, measured, embedded=True, console=broker.console)
-        served = await stack.enter_async_context(serving(edge, settings.host, settings.port))
+        served = await stack.enter_async_context(serving(edge, settings))
         await first(_ready(served.url), served.ended())
         instance = Instance(
             url=served.url,

@@ -44,6 +44,8 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
+        except (typer.Exit, typer.Abort):
+            raise
         except expected() as error:
             errors.print(f"[bold red]quire:[/] {error}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from error

@@ -105,13 +105,29 @@ async def test_it_starts_without_the_broker(
         assert await edge.stop() == 0
 
 
+async def test_it_stops_while_its_broker_is_silent(
+    rabbitmq_url: str, mongod: Mongod, mongo_database: AsyncDatabase[dict[str, Any]], tmp_path: Path
+) -> None:
+    """An attempt to connect that is under way ends with it."""
+    url = urlsplit(rabbitmq_url)
+    async with proxy_to(url.port or 5672) as proxy:
+        proxy.silence()
+        through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
+        port, env = settings_of(through, mongod, mongo_database)
+        edge = await Child.start("edge", (*QUIRE, "edge"), tmp_path, env=env)
+        async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            await edge.until(lambda: serves(client), within_s=60)
+        edge.signal(signal.SIGTERM)
+        assert await asyncio.wait_for(edge.wait(), 30) == 0
+
+
 async def test_it_ends_where_nobody_can_ever_connect(
     mongod: Mongod, mongo_database: AsyncDatabase[dict[str, Any]], tmp_path: Path
 ) -> None:
     """An address that is none is no broker that is away: it says so and ends."""
     _, env = settings_of("amqp://guest:guest@127.0.0.1:port/", mongod, mongo_database)
     edge = await Child.start("edge", (*QUIRE, "edge"), tmp_path, env=env)
-    await asyncio.wait_for(edge.wait(), 30)
+    assert await asyncio.wait_for(edge.wait(), 30) == 1
     assert "edge.cannot_publish" in edge.log.read_text()
 
 

@@ -21,6 +21,9 @@ def test_what_stands_is_kept_and_what_comes_is_collected() -> None:
         assert before() is None
         assert gc.get_freeze_count() > 10 * len(gc.get_objects())
         after = weakref.ref(Ring())
+        for _ in range(YOUNG // 4):
+            Ring()
+        assert after() is not None, "collected too soon"
         for _ in range(2 * YOUNG):
             Ring()
         assert after() is None, "nothing was collected by itself"

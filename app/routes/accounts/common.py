@@ -36,8 +36,8 @@ def provide_accounts(state: State) -> Accounts:
 
 def host_of(request: Request[Any, Any, Any]) -> str | None:
     """The client's address, for the throttle."""
-    # The peer as the server reports it. Behind a proxy the server must be told whom to trust with
-    # X-Forwarded-For: a header that any client can write must not decide whose attempts are counted.
+    # The peer as the server reports it, which is told whose X-Forwarded-For to believe (QUIRE_PROXIES): a header that
+    # any client can write must not decide whose attempts are counted.
     return request.client.host if request.client else None
 
 
