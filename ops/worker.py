@@ -63,7 +63,10 @@ async def serve(names: tuple[str, ...], settings: Settings) -> None:
         database = await stack.enter_async_context(
             open_database(mongodb, settings.database, app="quire worker")
         )
-        await parts.until_there("broker", lambda: parts.apply_topology(rabbitmq))
+        there = parts.until_there("broker", lambda: parts.apply_topology(rabbitmq))
+        await first(stop.wait(), there)
+        if stop.is_set():
+            return
         name = f"worker {' '.join(names) or 'all'}"
         runtime = await stack.enter_async_context(
             working(names, settings, rabbitmq, database, name=name, measured=measured)
