@@ -41,9 +41,16 @@ async def lonely(tmp_path: Path) -> AsyncIterator[OwnHouse]:
         "socketTimeoutMS": 500,
         "connectTimeoutMS": 500,
     }
-    async with AsyncMongoClient[dict[str, Any]](mongod.url, tz_aware=True, **limits) as client:
+    async with (
+        AsyncMongoClient[dict[str, Any]](
+            mongod.url, tz_aware=True, serverSelectionTimeoutMS=5_000
+        ) as patient,
+        AsyncMongoClient[dict[str, Any]](mongod.url, tz_aware=True, **limits) as client,
+    ):
+        # Only the worker is in a hurry: what the test itself makes and reads may take its time on a busy machine.
+        await prepare(patient["quire"])
         await prepare(client["quire"])
-        house = OwnHouse(server, client["quire"], client["quire"])
+        house = OwnHouse(server, patient["quire"], client["quire"])
         house.mongod = mongod
         await house.open()
         yield house
