@@ -66,10 +66,15 @@ async def test_a_database_that_is_away_pauses_everything_and_spends_nothing(
     """Not healthy, no attempt counted, no dead letter; when it is back, everything is done once."""
     house, mongod = lonely, lonely.mongod
     reads: list[int] = []
+    failures: list[int] = []
 
     async def reading(message: Any, desk: WorkDesk) -> Effects:
         reads.append(1)
-        await desk.load(Payment, message.order_id)
+        try:
+            await desk.load(Payment, message.order_id)
+        except BaseException:
+            failures.append(1)
+            raise
         return Effects(resource="read")
 
     await house.sell()
@@ -84,9 +89,10 @@ async def test_a_database_that_is_away_pauses_everything_and_spends_nothing(
     asked = await house.send(ExpireOrder(order_id="o"))
 
     async def noticed() -> bool:
-        return not worker._loop.healthy and not worker._commits.healthy
+        # A read that was only begun would be answered by a database that wakes up, and not be tried again.
+        return not worker._loop.healthy and not worker._commits.healthy and bool(failures)
 
-    await until(noticed, "the worker to be unhealthy")
+    await until(noticed, "the worker to be unhealthy, and the read to fail")
     assert not worker.healthy
     if how == "frozen":
         os.kill(mongod.pid, signal.SIGCONT)
