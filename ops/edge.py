@@ -62,9 +62,13 @@ def make_edge(
 class Serving:
     """An edge at work: its address, and what ends with it."""
 
-    url: str
     _server: Answering
     _connecting: asyncio.Future[None]
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self._server.url
 
     async def ended(self) -> None:
         """Returns once its server has ended. Raises what ended it, or what keeps the publisher from ever connecting."""
@@ -104,7 +108,7 @@ async def serving(
             ) as server,
         ):
             try:
-                yield Serving(server.url, server, connecting)
+                yield Serving(server, connecting)
             finally:
                 edge.leave()  # whoever watches an order is told to come again
     finally:

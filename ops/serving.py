@@ -13,11 +13,11 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 STOP_WITHIN_S = 15  # what a client has not taken or sent by then is cut off; nothing here is lost with it
-IDLE_S = (
-    75  # longer than proxies keep a connection (nginx and AWS 60 s), so that none sends into one just closed
-)
+# Longer than proxies keep a connection (nginx, AWS: 60 s), so that none sends into one just closed.
+IDLE_S = 75
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_WITHIN_S = 30.0
+OFFER = (b"connection", b"upgrade", b"http2-settings")
 TOO_LONG = STATUS_LINE[431] + b"connection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -105,8 +105,10 @@ class Connection(HttpToolsProtocol):
         if method == b"CONNECT":
             self.send_400_response("This is no proxy.")
             return
-        offer = (b"connection", b"upgrade", b"http2-settings")
-        kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in offer]
+        kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in OFFER]
+        wishes = [value for name, value in self.headers if name == b"connection"]
+        if any(wish.strip().lower() == b"close" for value in wishes for wish in value.split(b",")):
+            kept.append(b"connection: close\r\n")
         self.data_received(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(kept)) + rest)
 
     def _bound(self, count: int) -> None:

@@ -23,7 +23,7 @@ from ops.servers.child import Child
 from ops.servers.ports import free_port
 from tests.app.edges import ISBN
 from tests.app.purchases import make_order
-from tests.faults.proxy import proxy_to
+from tests.faults.proxy import Proxy, proxy_to
 
 KEYS = secrets.token_urlsafe(32)
 
@@ -62,6 +62,12 @@ async def accepted(connection: AbstractConnection, adding: asyncio.Task[Response
             counts = [queue.declaration_result.message_count for queue in found]
 
 
+def through(proxy: Proxy, rabbitmq_url: str) -> str:
+    """The broker's address behind a proxy."""
+    url = urlsplit(rabbitmq_url)
+    return url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
+
+
 def settings_of(
     rabbitmq_url: str, mongod: Mongod, database: AsyncDatabase[dict[str, Any]]
 ) -> tuple[int, dict[str, str]]:
@@ -80,11 +86,9 @@ async def test_it_starts_without_the_broker(
     rabbitmq_url: str, mongod: Mongod, mongo_database: AsyncDatabase[dict[str, Any]], tmp_path: Path
 ) -> None:
     """Books are shown and commands refused; once the broker is there, it declares the topology and accepts them."""
-    url = urlsplit(rabbitmq_url)
-    async with proxy_to(url.port or 5672) as proxy:
+    async with proxy_to(urlsplit(rabbitmq_url).port or 5672) as proxy:
         proxy.refuse()
-        through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
-        port, env = settings_of(through, mongod, mongo_database)
+        port, env = settings_of(through(proxy, rabbitmq_url), mongod, mongo_database)
         edge = await Child.start("edge", (*QUIRE, "edge"), tmp_path, env=env)
         async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             await edge.until(lambda: serves(client), within_s=60)
@@ -109,11 +113,9 @@ async def test_it_stops_while_its_broker_is_silent(
     rabbitmq_url: str, mongod: Mongod, mongo_database: AsyncDatabase[dict[str, Any]], tmp_path: Path
 ) -> None:
     """An attempt to connect that is under way ends with it."""
-    url = urlsplit(rabbitmq_url)
-    async with proxy_to(url.port or 5672) as proxy:
+    async with proxy_to(urlsplit(rabbitmq_url).port or 5672) as proxy:
         proxy.silence()
-        through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
-        port, env = settings_of(through, mongod, mongo_database)
+        port, env = settings_of(through(proxy, rabbitmq_url), mongod, mongo_database)
         edge = await Child.start("edge", (*QUIRE, "edge"), tmp_path, env=env)
         async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             await edge.until(lambda: serves(client), within_s=60)
