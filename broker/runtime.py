@@ -193,11 +193,20 @@ class Runtime:
             self._run(self._commits.run(), "group commit")
             self._run(self.every(self._relay_every_s, self._outbox.relay_once), "outbox relay")
             await self._broker.connect()
-            await asyncio.gather(*(consumer.open() for consumer in self._consumers))
+            await self._open()
             self._minders = [self._run(self._pausing.run(), "pausing")]
         except BaseException:
             await self._close()
             raise
+
+    async def _open(self) -> None:
+        opening = {asyncio.create_task(consumer.open()) for consumer in self._consumers}
+        try:
+            await asyncio.gather(*opening)
+        finally:
+            await end(
+                opening
+            )  # one that failed ends the others: they would consume on a broker that is closed
 
     def also(self, every_s: float, work: Callable[[], Awaitable[object]], name: str) -> None:
         """Runs something of the groups' own from time to time, until the stop."""

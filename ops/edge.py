@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -19,9 +19,10 @@ from ops.asyncapi import document
 from ops.database import open_database
 from ops.demo_catalogue import cover
 from ops.garbage import keep_what_stands
+from ops.scheduling import interrupt_nobody
 from ops.serving import Answering, answering
 from ops.settings import SettingMissing, Settings, secret
-from ops.tasks import first, stop_signal
+from ops.tasks import Stopped, first, stop_signal, unless_stopped
 from ops.telemetry import UNMEASURED, Instruments, instruments
 
 log = structlog.get_logger(__name__)
@@ -127,9 +128,11 @@ async def serve(settings: Settings) -> None:
         raise SettingMissing(
             "an edge needs QUIRE_RABBITMQ_URL and QUIRE_MONGODB_URL; `quire up` needs neither"
         )
+    interrupt_nobody()
     stop = stop_signal()
     measured = instruments(settings, "quire-edge")
     async with AsyncExitStack() as stack:
+        stack.enter_context(suppress(Stopped))
         stack.push_async_callback(measured.close)
         await stack.enter_async_context(open_database(mongodb, settings.database, app="quire edge"))
         edge = make_edge(settings, rabbitmq, measured, embedded=False)
@@ -137,4 +140,4 @@ async def serve(settings: Settings) -> None:
         served = await stack.enter_async_context(at_work)
         keep_what_stands()
         log.info("edge.serves", url=served.url)
-        await first(stop.wait(), served.ended())
+        await unless_stopped(stop, served.ended())

@@ -32,6 +32,21 @@ async def first(*works: Work) -> None:
         task.result()
 
 
+class Stopped(Exception):
+    """This process was told to stop while it waited for something that it cannot do without."""
+
+
+async def unless_stopped(stop: asyncio.Event, work: Work) -> None:
+    """Does the work. Raises `Stopped` where the stop comes first, and ends the work.
+
+    What is open when it raises is closed by a task that nobody cancelled: a time limit that runs out in one that was
+    raises CancelledError instead of TimeoutError in Python 3.11.2 (not in 3.11.7), and the closing would end there.
+    """
+    await first(stop.wait(), work)
+    if stop.is_set():
+        raise Stopped
+
+
 def stop_signal() -> asyncio.Event:
     """Set by SIGTERM and SIGINT."""
     stop = asyncio.Event()

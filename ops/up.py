@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from ops.imports import seed
 from ops.instance import Instance, announced
 from ops.servers import Mongod, RabbitMQ, own
 from ops.settings import Settings, secret
-from ops.tasks import first, stop_signal
+from ops.tasks import Stopped, first, stop_signal, unless_stopped
 from ops.telemetry import Instruments, instruments
 from ops.worker import working
 
@@ -54,10 +54,11 @@ async def up(
     Raises `ServerError` (a server that is missing, fails, or a folder in use) or what made a part die.
     """
     stop = stop_signal()
-    async with _running(settings, rabbitmq=rabbitmq, empty=empty) as (instance, ended):
-        keep_what_stands()
-        ready(instance)
-        await first(stop.wait(), ended())
+    with suppress(Stopped):
+        async with _running(settings, stop, rabbitmq=rabbitmq, empty=empty) as (instance, ended):
+            keep_what_stands()
+            ready(instance)
+            await unless_stopped(stop, ended())
 
 
 @asynccontextmanager
@@ -65,31 +66,39 @@ async def running(
     settings: Settings, *, rabbitmq: str | None, empty: bool, measured: Instruments | None = None
 ) -> AsyncIterator[Instance]:
     """An instance that is ready, for as long as the block lasts; `measured` instead of what the settings name."""
-    async with _running(settings, rabbitmq=rabbitmq, empty=empty, measured=measured) as (instance, _):
+    never = asyncio.Event()
+    async with _running(settings, never, rabbitmq=rabbitmq, empty=empty, measured=measured) as (instance, _):
         yield instance
 
 
 @asynccontextmanager
 async def _running(
-    settings: Settings, *, rabbitmq: str | None, empty: bool, measured: Instruments | None = None
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    rabbitmq: str | None,
+    empty: bool,
+    measured: Instruments | None = None,
 ) -> AsyncIterator[tuple[Instance, Ended]]:
+    """The instance, and what tells that it has ended. Raises `Stopped` where `stop` comes before it is ready."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(own(settings.data))
         settings = settings.model_copy(update={"data": folder})
         mongodb = secret(settings.mongodb_url) or await _mongod(settings, stack)
         database = await stack.enter_async_context(open_database(mongodb, settings.database, app="quire up"))
         broker = await _broker(settings, rabbitmq, database, stack)
-        await parts.until_there("broker", lambda: parts.apply_topology(broker.endpoint))
+        there = parts.until_there("broker", lambda: parts.apply_topology(broker.endpoint))
+        await unless_stopped(stop, there)
         measured = measured or instruments(settings, "quire")
         stack.push_async_callback(measured.close)
         runtime = await stack.enter_async_context(
-            working((), settings, broker.endpoint, database, measured=measured)
+            working((), settings, broker.endpoint, database, stop=stop, measured=measured)
         )
         if not empty and await _shelves_are_bare():
             await seed(runtime.publisher)
         edge = make_edge(settings, broker.endpoint, measured, embedded=True, console=broker.console)
         served = await stack.enter_async_context(serving(edge, settings))
-        await first(_ready(served.url), served.ended())
+        await unless_stopped(stop, first(_ready(served.url), served.ended()))
         instance = Instance(
             url=served.url,
             operator_token=parts.operator_token(settings, embedded=True) or "",

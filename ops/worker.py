@@ -1,7 +1,8 @@
 """`quire worker`: some groups, or all, against a RabbitMQ and a MongoDB that stand elsewhere."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 
@@ -14,7 +15,7 @@ from ops.garbage import keep_what_stands
 from ops.groups import groups
 from ops.serving import answering
 from ops.settings import SettingMissing, Settings, secret
-from ops.tasks import first, stop_signal
+from ops.tasks import Stopped, stop_signal, unless_stopped
 from ops.telemetry import UNMEASURED, Instruments, instruments
 from ops.telemetry.endpoint import Endpoint
 from ops.telemetry.held import Held
@@ -30,13 +31,17 @@ async def working(
     endpoint: connection.Endpoint,
     database: Database,
     *,
+    stop: asyncio.Event,
     name: str = "worker",
     measured: Instruments = UNMEASURED,
 ) -> AsyncIterator[Runtime]:
-    """Groups at work for as long as the block lasts; their stop finishes what was delivered."""
+    """Groups at work for as long as the block lasts; their stop finishes what was delivered.
+
+    Raises `Stopped` where `stop` comes before the broker.
+    """
     mine = groups(names, settings, database)
     runtime = Runtime(endpoint, database, mine, settings.terms, name=name, telemetry=measured.telemetry)
-    await parts.until_there("broker", runtime.start)
+    await unless_stopped(stop, parts.until_there("broker", runtime.start))
     try:
         if measured.series is not None:
             looking = Looking(endpoint, [group.name for group in mine], name=name)
@@ -59,17 +64,16 @@ async def serve(names: tuple[str, ...], settings: Settings) -> None:
     stop = stop_signal()
     measured = instruments(settings, "quire-worker")
     async with AsyncExitStack() as stack:
+        stack.enter_context(suppress(Stopped))
         stack.push_async_callback(measured.close)
         database = await stack.enter_async_context(
             open_database(mongodb, settings.database, app="quire worker")
         )
         there = parts.until_there("broker", lambda: parts.apply_topology(rabbitmq))
-        await first(stop.wait(), there)
-        if stop.is_set():
-            return
+        await unless_stopped(stop, there)
         name = f"worker {' '.join(names) or 'all'}"
         runtime = await stack.enter_async_context(
-            working(names, settings, rabbitmq, database, name=name, measured=measured)
+            working(names, settings, rabbitmq, database, stop=stop, name=name, measured=measured)
         )
         if settings.metrics_port is not None:
             endpoint = answering(
@@ -78,4 +82,4 @@ async def serve(names: tuple[str, ...], settings: Settings) -> None:
             log.info("worker.answers", url=(await stack.enter_async_context(endpoint)).url)
         keep_what_stands()
         log.info("worker.ready", groups=names or "all")
-        await first(stop.wait(), runtime.died())
+        await unless_stopped(stop, runtime.died())

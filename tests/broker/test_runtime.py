@@ -11,6 +11,7 @@ from structlog.testing import CapturingLogger
 
 from broker import declare
 from broker.connection import connect
+from broker.consume import Consumer
 from broker.embedded import EmbeddedServer, MemoryJournal
 from broker.messages import PaymentAuthorized
 from broker.publish import Publisher
@@ -207,6 +208,31 @@ async def test_a_worker_starts_once_the_broker_is_there(worker_database: Any) ->
     await runtime.start()
     assert runtime.healthy
     await runtime.stop()
+    await server.stop()
+
+
+async def test_a_queue_that_cannot_be_opened_ends_the_opening_of_the_others(
+    worker_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would go on opening on a broker that `start` has closed, and the next `start` would open them again."""
+    server = EmbeddedServer(MemoryJournal())
+    await server.start()
+    opening: set[str] = set()
+
+    async def opened(consumer: Consumer) -> None:
+        if consumer.queue == "carts.1":
+            raise ConnectionError("carts.1 has no leader")
+        opening.add(consumer.queue)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            opening.remove(consumer.queue)
+
+    monkeypatch.setattr(Consumer, "open", opened)
+    runtime = Runtime(server, worker_database, ALL, Terms(), tiers=TIERS)
+    with pytest.raises(ConnectionError, match=r"carts\.1"):
+        await runtime.start()
+    assert not opening
     await server.stop()
 
 

@@ -1,6 +1,7 @@
 """The edge's process."""
 
 import asyncio
+import os
 import secrets
 import signal
 import subprocess
@@ -92,6 +93,8 @@ async def test_it_starts_without_the_broker(
         edge = await Child.start("edge", (*QUIRE, "edge"), tmp_path, env=env)
         async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             await edge.until(lambda: serves(client), within_s=60)
+            if sys.platform == "linux":
+                assert os.sched_getscheduler(edge.pid) == os.SCHED_BATCH
             assert (await client.get("/v1/books")).status_code == 200
             cart = (await client.post("/v1/carts")).json()
 

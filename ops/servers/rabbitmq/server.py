@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from ops.scheduling import interrupting_nobody
 from ops.servers.child import Child
 from ops.servers.errors import ServerFailed
 from ops.servers.ports import listening
@@ -161,7 +162,7 @@ class RabbitMQ:
         await self.management("DELETE", f"vhosts/{quote(name, safe='')}")
 
     async def _start(self) -> None:
-        command = (*inside(self.root), program("rabbitmq-server", self.root))
+        command = (*interrupting_nobody(), *inside(self.root), program("rabbitmq-server", self.root))
         self._write_files()
         env = self._environment()
         try:
