@@ -129,6 +129,7 @@ class OrderedGroup:
 class UnorderedGroup:
     """The handlers of a group that talks to the outside world, several at a time.
 
+    `patience_s`: seconds that a message waits for company where nobody waits for its outcome; 0: it is begun at once.
     `outside`, where it is known, says what is wrong out there, in words, or None.
     """
 
@@ -136,6 +137,7 @@ class UnorderedGroup:
     handlers: Mapping[type[Message], UnorderedHandler]
     concurrency: int = 64
     attempts_max: int = 12
+    patience_s: float = 0.0
     outside: Callable[[], str | None] | None = None
 
 

@@ -19,6 +19,7 @@ from broker.delivery import ATTEMPTS_HEADER, FIRST_FAILED_HEADER, Delivery, Reas
 from broker.ending import end
 from broker.faults import is_away, is_conflict
 from broker.groups import A, Effects, Transient, UnorderedGroup
+from broker.linger import Patience
 from broker.messages import Envelope, UnknownMessage
 from broker.outbox import Row
 from broker.outcomes import (
@@ -111,11 +112,18 @@ class Worker:
         self._policy = Delayed(group.attempts_max, tiers)
         self._room = asyncio.Semaphore(group.concurrency)
         self._tasks: dict[asyncio.Task[None], Delivery] = {}
+        self._patient = Patience(group.patience_s, self._begin)
 
     def deliver(self, delivery: Delivery) -> None:
-        """Starts on a delivery; the prefetch bounds how many there are."""
+        """Starts on a delivery, or lets it wait for company; the prefetch bounds how many there are."""
         self._acks.opened(delivery)
         self._telemetry.received(delivery)
+        if delivery.raw.reply_to:
+            self._begin(delivery)
+        else:
+            self._patient.put(delivery)
+
+    def _begin(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._work(delivery))
         self._tasks[task] = delivery
         task.add_done_callback(self._done)
@@ -123,15 +131,17 @@ class Worker:
     @property
     def held(self) -> tuple[Delivery, ...]:
         """What was delivered and is not settled."""
-        return tuple(self._tasks.values())
+        return (*self._tasks.values(), *self._patient)
 
     async def finished(self) -> None:
-        """Returns once everything under way is done."""
-        while self._tasks:
+        """Returns once everything that was delivered is done; nothing waits for company any more."""
+        while self._patient or self._tasks:
+            self._patient.release()
             await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
         """Drops what is under way: the broker gives it back."""
+        self._patient.drop()
         await end(self._tasks)
 
     def _done(self, task: asyncio.Task[None]) -> None:

@@ -10,6 +10,7 @@ whoever dispatched it, and ends it rejected where the order was cancelled a mome
 """
 
 from broker.groups import Effects, Follow, Transient, UnorderedGroup, WorkDesk
+from broker.linger import PATIENCE_S
 from broker.messages import (
     DispatchShipment,
     OrderCancelled,
@@ -136,4 +137,5 @@ SHIPMENTS = UnorderedGroup(
         DispatchShipment: dispatch,
         RecordCarrierEvent: record,
     },
+    patience_s=PATIENCE_S,
 )

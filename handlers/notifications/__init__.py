@@ -6,6 +6,7 @@ in between.
 """
 
 from broker.groups import Effects, Transient, UnorderedGroup, WorkDesk
+from broker.linger import PATIENCE_S
 from broker.messages import (
     Event,
     OrderCancelled,
@@ -91,7 +92,9 @@ def _unchanged(notification: Notification) -> Effects:
 def notifications(mailer: Mailer, shop_url: str, *, sender: str = DEFAULT_SENDER) -> UnorderedGroup:
     """The group. `shop_url` is the shop's address as shoppers see it, `sender` the mails' From, `Name <address>`."""
     handlers = Notifications(mailer, shop_url, sender)
-    return UnorderedGroup(name="notifications", handlers=dict.fromkeys(MAILED, handlers.notify))
+    return UnorderedGroup(
+        name="notifications", handlers=dict.fromkeys(MAILED, handlers.notify), patience_s=PATIENCE_S
+    )
 
 
 __all__ = [

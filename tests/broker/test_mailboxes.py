@@ -3,11 +3,8 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from broker.actors.mailboxes import Mailboxes
 from broker.delivery import Delivery
-from broker.linger import linger_s, size_of
 from broker.topology import BY_NAME
 from tests.broker.house import add, envelope_of
 
@@ -111,18 +108,3 @@ async def test_company_that_does_not_come_is_not_waited_for() -> None:
     boxes.put(delivery("a"))
     await asyncio.wait_for(boxes.gathered(2, 0.001), 1)
     assert len(await boxes.take(10)) == 1
-
-
-@pytest.mark.parametrize(
-    ("last", "waiting", "waits"),
-    [(1, 1, False), (23, 1, False), (24, 1, True), (24, 31, True), (64, 32, False)],
-)
-def test_only_company_is_waited_for(last: int, waiting: int, waits: bool) -> None:
-    """Where the last batch had some, and until there is enough for a transaction."""
-    assert (linger_s(last, waiting) > 0) is waits
-
-
-@pytest.mark.parametrize(("waiting", "size"), [(1, 32), (64, 32), (100, 50), (1_600, 200)])
-def test_a_batch_takes_half_of_what_waits(waiting: int, size: int) -> None:
-    """But enough for its transaction, and no more than a batch may hold."""
-    assert size_of(waiting, 200) == size
