@@ -10,7 +10,7 @@ from litestar.connection import ASGIConnection
 
 from app.cache import CachedReads
 from app.finished import FinishedAnswers
-from app.metrics import CacheCounts, Metrics
+from app.metrics import Counts, Metrics
 from app.security.accounts import Accounts
 from app.security.keys import Keyring
 from app.security.throttle import RequestLimit
@@ -80,7 +80,14 @@ class Edge:
         self.feeds = Feeds(
             self.name, watchers_max=self.watchers_max, on_book_changed=self.cache.on_book_changed
         )
-        self.metrics.registry.register(CacheCounts(self.cache.counts))
+        self.metrics.registry.register(
+            Counts(
+                "quire_cache_requests",
+                "Reads of the catalogue's cache",
+                ("kind", "result"),
+                self.cache.counts,
+            )
+        )
         self.listener = Listener(self.endpoint, name=self.name, ears=(self.replies, self.feeds))
 
     def leave(self) -> None:

@@ -1,20 +1,14 @@
 """What Prometheus scrapes from one edge process."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 # Litestar names the charset of texts itself.
 CONTENT_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
@@ -22,19 +16,61 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "_OTHER"  # as OpenTelemetry calls it: a method is a client's own text, and each would make a series
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, whose only reader is OpenMetrics
+Labels = tuple[str, ...]
 
 
-class Children(dict[tuple[str, ...], Any]):
-    """A metric's children by their labels, each looked up in the library once: it takes a lock and builds a key."""
+class Counts(Collector):
+    """A counter by its labels, kept here and named to the library when somebody scrapes.
 
-    def __init__(self, metric: Any) -> None:
-        super().__init__()
-        self._metric = metric
+    The library's own takes a lock for each addition, and checks what an exemplar might need; an edge and its worker
+    count some ten times for one addition to a cart. Here a process counts from its event loop alone. `kept`: what is
+    counted already, and goes on being counted, elsewhere.
+    """
 
-    def __missing__(self, labels: tuple[str, ...]) -> Any:
-        child = self[labels] = self._metric.labels(*labels)
-        return child
+    def __init__(self, name: str, text: str, labels: Labels, kept: dict[Labels, int] | None = None) -> None:
+        self._described = (name, text, labels)
+        self._kept = {} if kept is None else kept
+
+    def add(self, *labels: str) -> None:
+        """One more."""
+        self._kept[labels] = self._kept.get(labels, 0) + 1
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """See prometheus_client."""
+        name, text, labels = self._described
+        family = CounterMetricFamily(name, text, labels=labels)
+        for values, count in self._kept.items():
+            family.add_metric(values, count)
+        yield family
+
+
+class Spread(Collector):
+    """A histogram by its labels, kept as `Counts` are. `bounds` rise; a value belongs to the first not below it."""
+
+    def __init__(self, name: str, text: str, labels: Labels, bounds: tuple[float, ...]) -> None:
+        self._described = (name, text, labels)
+        self._bounds = bounds
+        self._names = [*map(floatToGoString, bounds), "+Inf"]
+        self._kept: dict[Labels, list[int]] = {}
+        self._sums: dict[Labels, float] = {}
+
+    def observe(self, value: float, *labels: str) -> None:
+        """One more of that size."""
+        counts = self._kept.get(labels)
+        if counts is None:
+            counts = self._kept[labels] = [0] * len(self._names)
+            self._sums[labels] = 0.0
+        counts[bisect_left(self._bounds, value)] += 1
+        self._sums[labels] += value
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """See prometheus_client."""
+        name, text, labels = self._described
+        family = HistogramMetricFamily(name, text, labels=labels)
+        for values, counts in self._kept.items():
+            buckets = list(zip(self._names, accumulate(counts), strict=True))
+            family.add_metric(values, buckets, self._sums[values])
+        yield family
 
 
 class Metrics:
@@ -45,34 +81,29 @@ class Metrics:
             registry = CollectorRegistry()
             ProcessCollector(registry=registry)
         self.registry = registry
-        requests = Counter(
-            "quire_http_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
-        )
-        seconds = Histogram(
+        self._requests = Counts("quire_http_requests", "Requests answered", ("method", "route", "status"))
+        self._seconds = Spread(
             "quire_http_request_duration_seconds",
             "Time to the end of the answer",
             ("method", "route"),
-            buckets=SECONDS,
-            registry=self.registry,
+            SECONDS,
         )
-        published = Counter(
-            "quire_commands_published",
-            "Commands sent to the broker",
-            ("type", "outcome"),
-            registry=self.registry,
+        self._published = Counts(
+            "quire_commands_published", "Commands sent to the broker", ("type", "outcome")
         )
-        self._requests, self._seconds, self._published = map(Children, (requests, seconds, published))
+        for each in (self._requests, self._seconds, self._published):
+            registry.register(each)
         self._gauges: dict[str, Gauge] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts an answer; `route` is the template, never the path: ids would make a series each."""
         known = method if method in METHODS else OTHER
-        self._requests[known, route, str(status)].inc()
-        self._seconds[known, route].observe(seconds)
+        self._requests.add(known, route, str(status))
+        self._seconds.observe(seconds, known, route)
 
     def published(self, message: str, outcome: str) -> None:
         """Counts a publish: accepted, unavailable, unknown, unroutable or too_large."""
-        self._published[message, outcome].inc()
+        self._published.add(message, outcome)
 
     def set(self, name: str, help_text: str, value: float) -> None:
         """A value as it is at the moment of the scrape."""
@@ -84,22 +115,6 @@ class Metrics:
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self.registry)
-
-
-class CacheCounts(Collector):
-    """What a cache has counted by itself, `counts` by kind and result: a read from it costs an addition, no lock."""
-
-    def __init__(self, counts: Mapping[tuple[str, str], int]) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """See prometheus_client."""
-        family = CounterMetricFamily(
-            "quire_cache_requests", "Reads of the catalogue's cache", labels=["kind", "result"]
-        )
-        for labels, count in self._counts.items():
-            family.add_metric(labels, count)
-        yield family
 
 
 class Uncounted(Metrics):

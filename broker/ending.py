@@ -8,7 +8,7 @@ from typing import Any
 AGAIN_AFTER_S = 0.2
 
 
-async def end(tasks: Collection["asyncio.Task[Any]"]) -> None:
+async def end(tasks: Collection["asyncio.Future[Any]"]) -> None:
     """Cancels tasks until they are done; what they raise is theirs.
 
     Again and again, because a cancellation can get lost: `asyncio.wait_for` of Python 3.11 swallows one that comes

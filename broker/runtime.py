@@ -196,7 +196,10 @@ class Runtime:
             await self._open()
             self._minders = [self._run(self._pausing.run(), "pausing")]
         except BaseException:
-            await self._close()
+            # In a task of its own: see `unless_stopped` for what time limits do in one that was cancelled.
+            closing = asyncio.create_task(self._close())
+            await asyncio.wait([closing])
+            closing.result()
             raise
 
     async def _open(self) -> None:
@@ -204,9 +207,8 @@ class Runtime:
         try:
             await asyncio.gather(*opening)
         finally:
-            await end(
-                opening
-            )  # one that failed ends the others: they would consume on a broker that is closed
+            # One that failed ends the others: they would consume on a broker that is closed.
+            await end(opening)
 
     def also(self, every_s: float, work: Callable[[], Awaitable[object]], name: str) -> None:
         """Runs something of the groups' own from time to time, until the stop."""
@@ -265,6 +267,8 @@ class Runtime:
 
     async def _close(self) -> None:
         self._ending = True
+        for consumer in self._consumers:
+            consumer.stop_filing()
         await end(self._tasks)
         for worker in self._workers:
             await worker.close()

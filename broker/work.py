@@ -118,7 +118,9 @@ class Worker:
         """Starts on a delivery, or lets it wait for company; the prefetch bounds how many there are."""
         self._acks.opened(delivery)
         self._telemetry.received(delivery)
-        if delivery.raw.reply_to:
+        if (
+            delivery.raw.reply_to or delivery.failure is not None
+        ):  # an undertaker's queue brings one at a time
             self._begin(delivery)
         else:
             self._patient.put(delivery)

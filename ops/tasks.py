@@ -3,8 +3,11 @@
 import asyncio
 import signal
 from collections.abc import Coroutine, Iterable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+from broker.ending import end
+
+T = TypeVar("T")
 Work: TypeAlias = Coroutine[Any, Any, object] | asyncio.Future[Any]
 
 
@@ -14,9 +17,7 @@ async def together(works: Iterable[Work]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
 
 
 async def first(*works: Work) -> None:
@@ -25,9 +26,7 @@ async def first(*works: Work) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
     for task in done:
         task.result()
 
@@ -36,15 +35,17 @@ class Stopped(Exception):
     """This process was told to stop while it waited for something that it cannot do without."""
 
 
-async def unless_stopped(stop: asyncio.Event, work: Work) -> None:
-    """Does the work. Raises `Stopped` where the stop comes first, and ends the work.
+async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """What the work comes to. Raises `Stopped` where the stop comes first; the work is ended then.
 
     What is open when it raises is closed by a task that nobody cancelled: a time limit that runs out in one that was
     raises CancelledError instead of TimeoutError in Python 3.11.2 (not in 3.11.7), and the closing would end there.
     """
-    await first(stop.wait(), work)
-    if stop.is_set():
+    task = asyncio.ensure_future(work)
+    await first(stop.wait(), task)
+    if task.cancelled():
         raise Stopped
+    return task.result()
 
 
 def stop_signal() -> asyncio.Event:

@@ -84,9 +84,11 @@ async def _running(
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(own(settings.data))
         settings = settings.model_copy(update={"data": folder})
-        mongodb = secret(settings.mongodb_url) or await _mongod(settings, stack)
+        mongodb = secret(settings.mongodb_url)
+        if mongodb is None:
+            mongodb = await unless_stopped(stop, _mongod(settings, stack))
         database = await stack.enter_async_context(open_database(mongodb, settings.database, app="quire up"))
-        broker = await _broker(settings, rabbitmq, database, stack)
+        broker = await unless_stopped(stop, _broker(settings, rabbitmq, database, stack))
         there = parts.until_there("broker", lambda: parts.apply_topology(broker.endpoint))
         await unless_stopped(stop, there)
         measured = measured or instruments(settings, "quire")
@@ -95,7 +97,7 @@ async def _running(
             working((), settings, broker.endpoint, database, stop=stop, measured=measured)
         )
         if not empty and await _shelves_are_bare():
-            await seed(runtime.publisher)
+            await unless_stopped(stop, seed(runtime.publisher))
         edge = make_edge(settings, broker.endpoint, measured, embedded=True, console=broker.console)
         served = await stack.enter_async_context(serving(edge, settings))
         await unless_stopped(stop, first(_ready(served.url), served.ended()))

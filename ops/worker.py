@@ -41,8 +41,8 @@ async def working(
     """
     mine = groups(names, settings, database)
     runtime = Runtime(endpoint, database, mine, settings.terms, name=name, telemetry=measured.telemetry)
-    await unless_stopped(stop, parts.until_there("broker", runtime.start))
     try:
+        await unless_stopped(stop, parts.until_there("broker", runtime.start))
         if measured.series is not None:
             looking = Looking(endpoint, [group.name for group in mine], name=name)
             measured.series.registry.register(Held(runtime, looking))

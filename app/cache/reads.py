@@ -32,7 +32,7 @@ class CachedReads:
     """
 
     def __init__(self, cache: Cache, clock: Callable[[], float] = time.monotonic) -> None:
-        self.counts = {(kind, result): 0 for kind in KINDS for result in RESULTS}
+        self.counts: dict[tuple[str, ...], int] = {(kind, result): 0 for kind in KINDS for result in RESULTS}
         self._cache = cache
         self._clock = clock
         self._heard = Heard()

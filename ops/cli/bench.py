@@ -60,6 +60,8 @@ def bench(  # noqa: PLR0917 - a command line's options, which nobody passes by p
     from ops.bench import DEFAULT_WORKERS, SOAK_MINUTES, Layout, Options, WentWrong
     from ops.logs import configure
 
+    if check and keep:
+        raise typer.BadParameter("what is kept cannot be held to what was kept before: --check or --keep")
     configure("warning")
     gate = check or keep
     try:

@@ -3,18 +3,12 @@
 Every label has a fixed list of values: a name that is on none counts as "other", so that no sender makes a series.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector
 
-from app.metrics import Children
+from app.metrics import Counts, Spread
 from broker.actors.apply import HandlerFailed, RetryLater
 from broker.actors.store import AlreadyReceived, Fenced
 from broker.faults import is_away, is_conflict
@@ -36,13 +30,11 @@ PUBLISHED: Final[Mapping[type[BaseException], str]] = {
     MessageTooLarge: "too_large",
 }
 TIERS: Final = (IN_PLACE, *(tier.name for tier in RETRY_TIERS))
-TYPES: Final = tuple(MESSAGES)
+TYPES: Final = frozenset(MESSAGES)
 OUTCOMES: Final = tuple(each.value for each in Outcome)
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, whose only reader is OpenMetrics
 
-
-def among(value: str, known: tuple[str, ...]) -> str:
+def among(value: str, known: Collection[str]) -> str:
     """The value, where it is on its list."""
     return value if value in known else OTHER
 
@@ -97,8 +89,12 @@ class Series:
         self.retried = self._counter("quire_retries", "Attempts that are made later", "group", "tier")
         self.dead = self._counter("quire_dead_letters", "Messages given up", "group", "reason")
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Children:
-        return Children(Histogram(name, text, labels, buckets=buckets, registry=self.registry))
+    def _histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Spread:
+        spread = Spread(name, text, labels, bounds)
+        self.registry.register(spread)
+        return spread
 
-    def _counter(self, name: str, text: str, *labels: str) -> Children:
-        return Children(Counter(name, text, labels, registry=self.registry))
+    def _counter(self, name: str, text: str, *labels: str) -> Counts:
+        counts = Counts(name, text, labels)
+        self.registry.register(counts)
+        return counts

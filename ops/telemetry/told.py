@@ -73,7 +73,7 @@ class Told(Telemetry):
     def received(self, delivery: Delivery) -> None:
         """See `Telemetry`."""
         if delivery.raw.redelivered:
-            self.series.redelivered[(delivery.group.name,)].inc()
+            self.series.redelivered.add(delivery.group.name)
         if self._traces is not None and delivery.envelope.traceparent is not None:
             delivery.span = self._traces.received(delivery)
 
@@ -90,11 +90,11 @@ class Told(Telemetry):
             group, status = delivery.group.name, receipt["status"]
             handled_s = now - delivery.taken_at
             wait_s = max(0.0, wall - envelope.accepted_at.timestamp() - handled_s)
-            series.waited[(group,)].observe(wait_s)
-            series.handled[(group,)].observe(handled_s)
-            series.messages[group, among(envelope.type, TYPES), status].inc()
+            series.waited.observe(wait_s, group)
+            series.handled.observe(handled_s, group)
+            series.messages.add(group, among(envelope.type, TYPES), status)
             if delivery.reason is not None and status == FAILED:
-                series.dead[group, delivery.reason].inc()
+                series.dead.add(group, delivery.reason)
                 log.error(
                     "message.dead", **ids_of(delivery), reason=delivery.reason, error=repr(delivery.failure)
                 )
@@ -113,7 +113,7 @@ class Told(Telemetry):
     def retried(self, delivery: Delivery, tier: str, error: BaseException) -> None:
         """See `Telemetry`. A message in its mailbox goes on in its span, a copy in a retry queue begins another."""
         known = among(tier, TIERS)
-        self.series.retried[delivery.group.name, known].inc()
+        self.series.retried.add(delivery.group.name, known)
         if not isinstance(delivery.span, Made):
             return
         delivery.span.of.add_event("retry", {"quire.tier": known, "exception.message": str(error)})
@@ -139,7 +139,7 @@ class Publish:
     ) -> None:
         """Counts how it went."""
         outcome = ACCEPTED if kind is None else PUBLISHED.get(kind, OTHER)
-        self._series.published[(outcome,)].observe(time.perf_counter() - self._began)
+        self._series.published.observe(time.perf_counter() - self._began, outcome)
         if self._span is not None:
             traces.end(self._span, {"quire.outcome": outcome}, None if error is None else str(error))
 
@@ -165,10 +165,10 @@ class Batch:
     ) -> None:
         """Counts how it went."""
         if error is None:
-            self._series.batch_size[(self._name,)].observe(self._size)
-            self._series.batch_duration[(self._name,)].observe(time.perf_counter() - self._began)
+            self._series.batch_size.observe(self._size, self._name)
+            self._series.batch_duration.observe(time.perf_counter() - self._began, self._name)
         else:
-            self._series.refused[self._name, refusal(error)].inc()
+            self._series.refused.add(self._name, refusal(error))
         if self._span is not None:
             traces.end(self._span, error=None if error is None else repr(error))
 

@@ -4,11 +4,15 @@ import asyncio
 from typing import Any
 
 import pytest
+from pymongo.asynchronous.database import AsyncDatabase
 
-from broker.groups import Effects, WorkDesk
+from broker.groups import Effects, UnorderedGroup, WorkDesk
 from broker.linger import ENOUGH, Patience, linger_s, size_of
 from broker.messages import ExpireOrder, OrderCancelled
-from tests.broker.house import House, unordered, until
+from broker.topology import BY_NAME
+from ops.groups import groups
+from ops.settings import Settings
+from tests.broker.house import House, envelope_of, unordered, until
 from tests.broker.test_work import cancelled
 
 EVER = 3600.0
@@ -96,3 +100,36 @@ async def test_a_command_that_somebody_waits_for_overtakes_patient_events(house:
     assert handled == [ExpireOrder.__name__, OrderCancelled.__name__]
     assert (await house.receipt(event, "payments"))["status"] == "succeeded"
     await house.empty("payments")
+
+
+async def test_what_an_undertaker_hands_on_is_not_patient(house: House) -> None:
+    """Its queue brings the next one only once this one is acked: there is no company to wait for."""
+    await house.worker(unordered("payments", patience_s=EVER))
+    envelope = envelope_of(cancelled())
+    await house.publisher.publish(envelope, "", BY_NAME["payments"].undertaker)
+    assert (await house.receipt(envelope.id, "payments"))["status"] == "failed"
+
+
+async def test_a_worker_that_dies_gives_patient_events_back(house: House) -> None:
+    """Not begun, not acked: the next worker has it."""
+    worker = await house.worker(unordered("payments", patience_s=EVER))
+    event = await house.send(cancelled())
+
+    async def held() -> bool:
+        return bool(worker.held["payments"])
+
+    await until(held, "the event to be delivered")
+    house.runtimes.remove(worker)
+    await worker._close()
+    await house.worker(unordered("payments"))
+    receipt = await house.receipt(event, "payments")
+    assert (receipt["status"], receipt["attempts"]) == ("succeeded", 1)
+
+
+async def test_only_groups_that_nobody_waits_for_are_patient(
+    mongo_database: AsyncDatabase[dict[str, Any]],
+) -> None:
+    """An order is confirmed once it is paid; mails and parcels come after."""
+    made = groups((), Settings(), mongo_database)
+    patient = {each.name for each in made if isinstance(each, UnorderedGroup) and each.patience_s}
+    assert patient == {"shipments", "notifications"}

@@ -236,6 +236,37 @@ async def test_a_queue_that_cannot_be_opened_ends_the_opening_of_the_others(
     await server.stop()
 
 
+async def test_a_start_that_is_given_up_leaves_no_connection(
+    worker_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor where the broker does not answer to being left: what closes it is not itself cancelled."""
+    monkeypatch.setattr("broker.runtime.CLOSE_WITHIN_S", 0.05)
+    server = EmbeddedServer(MemoryJournal())
+    await server.start()
+    opening = asyncio.Event()
+
+    async def opened(_consumer: Consumer) -> None:
+        opening.set()
+        await asyncio.Event().wait()
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Consumer, "open", opened)
+    runtime = Runtime(server, worker_database, ALL, Terms(), tiers=TIERS)
+    monkeypatch.setattr(runtime._broker, "stop", never)
+    starting = asyncio.create_task(runtime.start())
+    await opening.wait()
+    connected = runtime.publisher.ready
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert (connected, runtime.publisher.ready) == (True, False)
+    monkeypatch.undo()
+    await runtime._broker.stop()
+    await server.stop()
+
+
 async def test_a_broker_that_is_away_makes_a_worker_unhealthy(worker_database: Any) -> None:
     """And its stop does not hang on it."""
     server = EmbeddedServer(MemoryJournal())

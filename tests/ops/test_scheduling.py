@@ -47,6 +47,30 @@ def test_where_it_is_forbidden_all_stays_as_it_was(monkeypatch: pytest.MonkeyPat
     ]
 
 
+def test_another_choice_is_kept() -> None:
+    """An administrator may have put the edge behind everybody else."""
+    policies: list[int] = []
+
+    def begin() -> None:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        interrupt_nobody()
+        policies.append(os.sched_getscheduler(0))
+
+    other = threading.Thread(target=begin)
+    other.start()
+    other.join()
+    assert policies == [os.SCHED_IDLE]
+
+
+@pytest.mark.parametrize("chrt", [("false",), ("a program that is not there",)])
+def test_where_it_is_forbidden_a_server_starts_as_before(
+    chrt: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sandbox may forbid it, and small systems lack the program."""
+    monkeypatch.setattr("ops.scheduling.CHRT", chrt)
+    assert interrupting_nobody.__wrapped__() == ()
+
+
 def test_a_command_starts_so() -> None:
     """It, and nobody else."""
     asked = (sys.executable, "-c", "import os; print(os.sched_getscheduler(0))")

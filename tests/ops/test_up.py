@@ -5,6 +5,8 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
+
 from ops.instance import QUIRE
 from ops.servers.child import Child
 from ops.servers.ports import free_port
@@ -19,6 +21,14 @@ async def test_it_stops_while_it_waits_for_its_broker(tmp_path: Path) -> None:
     async def waits() -> bool:
         return '"what": "broker"' in up.log.read_text()
 
-    await up.until(waits, within_s=60)
-    up.signal(signal.SIGTERM)
-    assert await asyncio.wait_for(up.wait(), 30) == 0
+    try:
+        await up.until(waits, within_s=60)
+        servers = [
+            each for each in psutil.Process(up.pid).children(recursive=True) if each.name() == "mongod"
+        ]
+        assert servers
+        up.signal(signal.SIGTERM)
+        assert await asyncio.wait_for(up.wait(), 30) == 0
+        assert not any(each.is_running() for each in servers)
+    finally:
+        await up.stop()

@@ -5,12 +5,19 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pymongo.asynchronous.database import AsyncDatabase
+from structlog.testing import capture_logs
 
+from broker.embedded import EmbeddedServer, MemoryJournal
 from ops.instance import QUIRE
 from ops.servers import Mongod
 from ops.servers.child import Child
 from ops.servers.ports import free_port
+from ops.settings import Settings
+from ops.tasks import Stopped
+from ops.worker import working
+from tests.broker.house import until
 
 
 async def test_it_stops_while_it_waits_for_its_broker(
@@ -27,6 +34,34 @@ async def test_it_stops_while_it_waits_for_its_broker(
     async def waits() -> bool:
         return '"what": "broker"' in worker.log.read_text()
 
-    await worker.until(waits, within_s=60)
-    worker.signal(signal.SIGTERM)
-    assert await asyncio.wait_for(worker.wait(), 30) == 0
+    try:
+        await worker.until(waits, within_s=60)
+        worker.signal(signal.SIGTERM)
+        assert await asyncio.wait_for(worker.wait(), 30) == 0
+    finally:
+        await worker.stop()
+
+
+async def test_it_stops_while_its_groups_wait_for_the_broker(
+    mongo_database: AsyncDatabase[dict[str, Any]],
+) -> None:
+    """A broker can go away between the topology and the consumers: nothing of the groups is left behind."""
+    stop, before = asyncio.Event(), asyncio.all_tasks()
+
+    async def works() -> None:
+        async with working(
+            ("carts", "notifications"), Settings(), EmbeddedServer(MemoryJournal()), mongo_database, stop=stop
+        ):
+            raise AssertionError("there is no broker")
+
+    with capture_logs() as logs:
+        task = asyncio.create_task(works())
+
+        async def waits() -> bool:
+            return any(each["event"] == "waiting" for each in logs)
+
+        await until(waits, "it to wait for its broker")
+        stop.set()
+        with pytest.raises(Stopped):
+            await asyncio.wait_for(task, 30)
+    assert asyncio.all_tasks() - before <= {task}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from ops.bench.figures import Figure, Report, WentWrong
 from ops.bench.gate import (
@@ -18,6 +19,7 @@ from ops.bench.gate import (
     write_kept,
 )
 from ops.bench.run import GATED, KNOWN
+from ops.cli import app
 
 KEPT = Kept(
     at="2026-01-01T00:00:00+00:00",
@@ -130,6 +132,31 @@ def test_without_anything_kept_there_is_nothing_to_pass(tmp_path: Path) -> None:
     """It is said how to keep something."""
     with pytest.raises(WentWrong, match="--keep"):
         read_kept(tmp_path / "kept.json")
+
+
+@pytest.mark.parametrize(("carts", "code"), [(480.5, 0), (479.5, 1)])
+def test_the_command_says_so_with_its_exit_code(
+    carts: float, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 where all passes, 1 where a fifth is lost: nightly runs look at nothing else."""
+    kept = Kept(at="", machine={}, speed=20_000, ratios={"cart to R4": 3.0}, budgets_ms={})
+    figures = [
+        Figure(name="cart", load="64 shoppers", what="", value=carts),
+        Figure(name="R1", load="64 shoppers", what="", value=9_000.0, cpu_ms={"route": 0.05}),
+        Figure(name="R4", load="", what="", value=200.0),
+    ]
+    report = Report(at="today", machine={}, settings={}, figures=figures)
+    monkeypatch.setattr("ops.cli.bench._measured", lambda *_: report)
+    monkeypatch.setattr("ops.bench.gate.read_kept", lambda: kept)
+    done = CliRunner().invoke(app, ["bench", "--check"])
+    assert done.exit_code == code, done.output
+    assert "cart to R4" in done.output
+
+
+def test_a_run_is_held_or_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not both: it would be held to itself."""
+    monkeypatch.setattr("ops.cli.bench._measured", lambda *_: pytest.fail("it was measured"))
+    assert CliRunner().invoke(app, ["bench", "--check", "--keep"]).exit_code == 2
 
 
 def test_the_gate_measures_all_that_is_kept_in_the_repository() -> None:
