@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import partial
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
@@ -28,17 +29,20 @@ class Counts(Collector):
     """
 
     def __init__(self, name: str, text: str, labels: Labels, kept: dict[Labels, int] | None = None) -> None:
-        self._described = (name, text, labels)
+        self._empty = partial(CounterMetricFamily, name, text, labels=labels)
         self._kept = {} if kept is None else kept
 
     def add(self, *labels: str) -> None:
         """One more."""
         self._kept[labels] = self._kept.get(labels, 0) + 1
 
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        """See prometheus_client: a registry takes each name once."""
+        yield self._empty()
+
     def collect(self) -> Iterator[CounterMetricFamily]:
         """See prometheus_client."""
-        name, text, labels = self._described
-        family = CounterMetricFamily(name, text, labels=labels)
+        family = self._empty()
         for values, count in self._kept.items():
             family.add_metric(values, count)
         yield family
@@ -48,7 +52,7 @@ class Spread(Collector):
     """A histogram by its labels, kept as `Counts` are. `bounds` rise; a value belongs to the first not below it."""
 
     def __init__(self, name: str, text: str, labels: Labels, bounds: tuple[float, ...]) -> None:
-        self._described = (name, text, labels)
+        self._empty = partial(HistogramMetricFamily, name, text, labels=labels)
         self._bounds = bounds
         self._names = [*map(floatToGoString, bounds), "+Inf"]
         self._kept: dict[Labels, list[int]] = {}
@@ -63,10 +67,13 @@ class Spread(Collector):
         counts[bisect_left(self._bounds, value)] += 1
         self._sums[labels] += value
 
+    def describe(self) -> Iterator[HistogramMetricFamily]:
+        """See prometheus_client: a registry takes each name once."""
+        yield self._empty()
+
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """See prometheus_client."""
-        name, text, labels = self._described
-        family = HistogramMetricFamily(name, text, labels=labels)
+        family = self._empty()
         for values, counts in self._kept.items():
             buckets = list(zip(self._names, accumulate(counts), strict=True))
             family.add_metric(values, buckets, self._sums[values])

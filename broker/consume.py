@@ -87,12 +87,12 @@ class Consumer:
 
     async def _open(self) -> None:
         async with self._turn:
+            # The broker delivers before `start` has returned, and whatever it delivers is filed.
+            self._filing = True
             if self._subscriber.running:
                 return
             self._channel = Channel(prefetch_count=self._prefetch)
             self._subscriber.channel = self._channel
-            # The broker delivers before `start` has returned, and whatever it delivers is filed.
-            self._filing = True
             await self._subscriber.start()
 
     async def close(self) -> None:

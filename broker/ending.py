@@ -8,17 +8,18 @@ from typing import Any
 AGAIN_AFTER_S = 0.2
 
 
-async def end(tasks: Collection["asyncio.Future[Any]"]) -> None:
+async def end(tasks: Collection["asyncio.Future[Any]"], *, again_after_s: float = AGAIN_AFTER_S) -> None:
     """Cancels tasks until they are done; what they raise is theirs.
 
     Again and again, because a cancellation can get lost: `asyncio.wait_for` of Python 3.11 swallows one that comes
-    together with its result (cpython#86296), and the MongoDB driver waits with it.
+    together with its result (cpython#86296), and the MongoDB driver waits with it. `again_after_s` is to be longer than
+    what the tasks take to close: the next cancellation ends that too.
     """
     left = set(tasks)
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=AGAIN_AFTER_S)
+        _, left = await asyncio.wait(left, timeout=again_after_s)
 
 
 class ConnectionBroke(ConnectionError):

@@ -99,7 +99,7 @@ class Runtime:
         self._minders: list[asyncio.Task[None]] = []
         self._death: BaseException | None = None
         self._dead = asyncio.Event()
-        self._ending = False
+        self._ending = True  # it has not begun
         for group in groups:
             self._subscribe(group, terms)
         self._pausing = Pausing(database, (self._loop, self._commits), self._consumers, after_s=pause_after_s)
@@ -199,7 +199,8 @@ class Runtime:
             # In a task of its own: see `unless_stopped` for what time limits do in one that was cancelled.
             closing = asyncio.create_task(self._close())
             await asyncio.wait([closing])
-            closing.result()
+            if (error := closing.exception()) is not None:
+                log.error("start.not_closed", error=repr(error), exc_info=error)
             raise
 
     async def _open(self) -> None:
@@ -236,8 +237,11 @@ class Runtime:
         """Takes no more, finishes what was delivered, and goes; what is not done in 10 s is given back.
 
         What waits in its mailbox for a later attempt is given back at once. Acks are kept until all is done, so that
-        the broker sends no more for nothing: what comes back was delivered once more, and that is counted.
+        the broker sends no more for nothing: what comes back was delivered once more, and that is counted. One
+        that does not run has nothing to stop.
         """
+        if self._ending:
+            return
         self._ending = True
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
@@ -280,7 +284,8 @@ class Runtime:
                     await self._broker.stop()
         except (*BROKEN, TimeoutError) as error:
             log.warning("stop.without_the_broker", error=repr(error))  # what it holds it gives to others
-        await self.publisher.close()
+        finally:
+            await self.publisher.close()
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)

@@ -24,10 +24,11 @@ def interrupt_nobody() -> None:
 
     Nothing where the system has no such policy, or where somebody chose another one; one that is forbidden is logged.
     """
-    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if not hasattr(os, "SCHED_BATCH"):
         return
     try:
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     except OSError as error:
         log.info("scheduling.as_before", error=str(error))
 
@@ -37,6 +38,8 @@ def interrupting_nobody() -> tuple[str, ...]:
     """The words before a command that is to start so; none where that is not possible."""
     if not hasattr(os, "SCHED_BATCH") or shutil.which(CHRT[0]) is None:
         return ()
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return ()  # what somebody chose for us is theirs too
     tried = subprocess.run((*CHRT, "true"), capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if tried.returncode != 0:
         log.info("scheduling.as_before", error=tried.stderr.strip())

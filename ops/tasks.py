@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from broker.ending import end
 
 T = TypeVar("T")
+AGAIN_AFTER_S = 60.0  # longer than what is ended takes to close: a RabbitMQ of our own 40 s
 Work: TypeAlias = Coroutine[Any, Any, object] | asyncio.Future[Any]
 
 
@@ -17,17 +18,17 @@ async def together(works: Iterable[Work]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        await end(tasks)
+        await end(tasks, again_after_s=AGAIN_AFTER_S)
 
 
 async def first(*works: Work) -> None:
-    """Returns when the first of them is done, and ends the others. Raises what it raised."""
+    """Returns when the first of them is done, and ends the others. Raises what it raised, or they at their end."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await end(tasks)
-    for task in done:
+        await end(tasks, again_after_s=AGAIN_AFTER_S)
+    for task in (*done, *(task for task in tasks if not task.cancelled())):
         task.result()
 
 

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 
 from app.metrics import SECONDS, Counts, Spread
@@ -48,3 +49,15 @@ def test_what_is_counted_elsewhere_goes_on_being_counted() -> None:
     registry.register(Counts("reads", "Reads", ("kind", "result"), kept))
     kept["book", "hit"] += 1
     assert registry.get_sample_value("reads_total", {"kind": "book", "result": "hit"}) == 3
+
+
+def test_a_name_is_taken_once() -> None:
+    """By the library's own, too: two families of one name are no exposition."""
+    registry = CollectorRegistry()
+    registry.register(Counts("asked", "Asked", LABELS))
+    registry.register(Spread("took", "Took", LABELS, SECONDS))
+    for again in (Counts("asked", "Asked", LABELS), Spread("took", "Took", LABELS, SECONDS)):
+        with pytest.raises(ValueError, match="Duplicated"):
+            registry.register(again)
+    with pytest.raises(ValueError, match="Duplicated"):
+        Counter("asked", "Asked", registry=registry)

@@ -255,6 +255,7 @@ async def test_a_start_that_is_given_up_leaves_no_connection(
     monkeypatch.setattr(Consumer, "open", opened)
     runtime = Runtime(server, worker_database, ALL, Terms(), tiers=TIERS)
     monkeypatch.setattr(runtime._broker, "stop", never)
+    await runtime.stop()  # it does not run: nothing to stop, and nothing hangs
     starting = asyncio.create_task(runtime.start())
     await opening.wait()
     connected = runtime.publisher.ready
@@ -262,6 +263,8 @@ async def test_a_start_that_is_given_up_leaves_no_connection(
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert (connected, runtime.publisher.ready) == (True, False)
+    async with asyncio.timeout(5):
+        await runtime.stop()
     monkeypatch.undo()
     await runtime._broker.stop()
     await server.stop()

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from broker import ending
 from ops.tasks import Stopped, first, together, unless_stopped
 
 
@@ -24,15 +25,17 @@ class Deaf:
             self.ended = True
 
 
-async def test_the_first_ends_the_others_however_deaf_they_are() -> None:
+async def test_the_first_ends_the_others_however_deaf_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that goes on would hold the process up for ever."""
+    monkeypatch.setattr("ops.tasks.AGAIN_AFTER_S", 0.01)
     deaf = Deaf()
     await asyncio.wait_for(first(asyncio.sleep(0), deaf.work()), 10)
     assert deaf.ended
 
 
-async def test_one_error_ends_all() -> None:
+async def test_one_error_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """And is raised as it is."""
+    monkeypatch.setattr("ops.tasks.AGAIN_AFTER_S", 0.01)
     deaf = Deaf()
 
     async def fails() -> None:
@@ -85,3 +88,35 @@ async def test_what_was_done_in_the_moment_of_the_stop_is_handed_on() -> None:
         return "started"
 
     assert await unless_stopped(stop, starts()) == "started"
+
+
+async def test_what_is_ended_has_time_to_close() -> None:
+    """A server that was being started is stopped, which takes longer than a lost cancellation is waited for."""
+    stop, closed = asyncio.Event(), asyncio.Event()
+
+    async def starts() -> None:
+        try:
+            stop.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(2 * ending.AGAIN_AFTER_S)
+            closed.set()
+
+    with pytest.raises(Stopped):
+        await unless_stopped(stop, starts())
+    assert closed.is_set()
+
+
+async def test_what_goes_wrong_at_the_end_is_told() -> None:
+    """It is not lost in the stop."""
+    stop = asyncio.Event()
+
+    async def starts() -> None:
+        try:
+            stop.set()
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("it would not close")
+
+    with pytest.raises(ValueError, match="would not close"):
+        await unless_stopped(stop, starts())
