@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from ops.scheduling import interrupt_nobody, interrupting_nobody
 from ops.servers import RabbitMQ
@@ -39,11 +39,12 @@ def test_where_it_is_forbidden_all_stays_as_it_was(monkeypatch: pytest.MonkeyPat
     def forbidden(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
+    log = CapturingLogger()
+    monkeypatch.setattr("ops.scheduling.log", log)
     monkeypatch.setattr(os, "sched_setscheduler", forbidden)
-    with capture_logs() as logs:
-        interrupt_nobody()
-    assert [(each["event"], each["error"]) for each in logs] == [
-        ("scheduling.as_before", "[Errno 1] Operation not permitted")
+    interrupt_nobody()
+    assert [(call.args, call.kwargs) for call in log.calls] == [
+        (("scheduling.as_before",), {"error": "[Errno 1] Operation not permitted"})
     ]
 
 

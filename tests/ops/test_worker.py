@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from broker.embedded import EmbeddedServer, MemoryJournal
 from ops.instance import QUIRE
@@ -43,7 +43,7 @@ async def test_it_stops_while_it_waits_for_its_broker(
 
 
 async def test_it_stops_while_its_groups_wait_for_the_broker(
-    mongo_database: AsyncDatabase[dict[str, Any]],
+    mongo_database: AsyncDatabase[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broker can go away between the topology and the consumers: nothing of the groups is left behind."""
     stop, before = asyncio.Event(), asyncio.all_tasks()
@@ -54,14 +54,15 @@ async def test_it_stops_while_its_groups_wait_for_the_broker(
         ):
             raise AssertionError("there is no broker")
 
-    with capture_logs() as logs:
-        task = asyncio.create_task(works())
+    log = CapturingLogger()
+    monkeypatch.setattr("ops.parts.log", log)
+    task = asyncio.create_task(works())
 
-        async def waits() -> bool:
-            return any(each["event"] == "waiting" for each in logs)
+    async def waits() -> bool:
+        return any(call.args == ("waiting",) for call in log.calls)
 
-        await until(waits, "it to wait for its broker")
-        stop.set()
-        with pytest.raises(Stopped):
-            await asyncio.wait_for(task, 30)
+    await until(waits, "it to wait for its broker")
+    stop.set()
+    with pytest.raises(Stopped):
+        await asyncio.wait_for(task, 30)
     assert asyncio.all_tasks() - before <= {task}
