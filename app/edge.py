@@ -80,13 +80,12 @@ class Edge:
         self.feeds = Feeds(
             self.name, watchers_max=self.watchers_max, on_book_changed=self.cache.on_book_changed
         )
-        self.metrics.registry.register(
-            Counts(
-                "quire_cache_requests",
-                "Reads of the catalogue's cache",
-                ("kind", "result"),
-                self.cache.counts,
-            )
+        Counts(
+            self.metrics.registry,
+            "quire_cache_requests",
+            "Reads of the catalogue's cache",
+            ("kind", "result"),
+            self.cache.counts,
         )
         self.listener = Listener(self.endpoint, name=self.name, ears=(self.replies, self.feeds))
 

@@ -24,13 +24,21 @@ class Counts(Collector):
     """A counter by its labels, kept here and named to the library when somebody scrapes.
 
     The library's own takes a lock for each addition, and checks what an exemplar might need; an edge and its worker
-    count some ten times for one addition to a cart. Here a process counts from its event loop alone. `kept`: what is
+    count seven times for one addition to a cart. Here a process counts from its event loop alone. `kept`: what is
     counted already, and goes on being counted, elsewhere.
     """
 
-    def __init__(self, name: str, text: str, labels: Labels, kept: dict[Labels, int] | None = None) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        name: str,
+        text: str,
+        labels: Labels,
+        kept: dict[Labels, int] | None = None,
+    ) -> None:
         self._empty = partial(CounterMetricFamily, name, text, labels=labels)
         self._kept = {} if kept is None else kept
+        registry.register(self)
 
     def add(self, *labels: str) -> None:
         """One more."""
@@ -51,12 +59,15 @@ class Counts(Collector):
 class Spread(Collector):
     """A histogram by its labels, kept as `Counts` are. `bounds` rise; a value belongs to the first not below it."""
 
-    def __init__(self, name: str, text: str, labels: Labels, bounds: tuple[float, ...]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, name: str, text: str, labels: Labels, bounds: tuple[float, ...]
+    ) -> None:
         self._empty = partial(HistogramMetricFamily, name, text, labels=labels)
         self._bounds = bounds
         self._names = [*map(floatToGoString, bounds), "+Inf"]
         self._kept: dict[Labels, list[int]] = {}
         self._sums: dict[Labels, float] = {}
+        registry.register(self)
 
     def observe(self, value: float, *labels: str) -> None:
         """One more of that size."""
@@ -88,18 +99,19 @@ class Metrics:
             registry = CollectorRegistry()
             ProcessCollector(registry=registry)
         self.registry = registry
-        self._requests = Counts("quire_http_requests", "Requests answered", ("method", "route", "status"))
+        self._requests = Counts(
+            registry, "quire_http_requests", "Requests answered", ("method", "route", "status")
+        )
         self._seconds = Spread(
+            registry,
             "quire_http_request_duration_seconds",
             "Time to the end of the answer",
             ("method", "route"),
             SECONDS,
         )
         self._published = Counts(
-            "quire_commands_published", "Commands sent to the broker", ("type", "outcome")
+            registry, "quire_commands_published", "Commands sent to the broker", ("type", "outcome")
         )
-        for each in (self._requests, self._seconds, self._published):
-            registry.register(each)
         self._gauges: dict[str, Gauge] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -1,11 +1,12 @@
-"""Ending tasks for good, and telling that from a connection that broke."""
+"""Several tasks at once, ending them for good, and telling that from a connection that broke."""
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 AGAIN_AFTER_S = 0.2
+Work: TypeAlias = Coroutine[Any, Any, object] | asyncio.Future[Any]
 
 
 async def end(tasks: Collection["asyncio.Future[Any]"], *, again_after_s: float = AGAIN_AFTER_S) -> None:
@@ -20,6 +21,15 @@ async def end(tasks: Collection["asyncio.Future[Any]"], *, again_after_s: float 
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=again_after_s)
+
+
+async def together(works: Iterable[Work]) -> None:
+    """All of them at once. Raises the first error as it is, with the others ended."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await end(tasks)
 
 
 class ConnectionBroke(ConnectionError):

@@ -14,7 +14,7 @@ from broker.aftermath import Aftermath
 from broker.connection import Endpoint
 from broker.consume import ORDERED_PREFETCH, UNDERTAKER_PREFETCH, UNORDERED_PREFETCH, Consumer
 from broker.delivery import Delivery
-from broker.ending import breaks_told, end
+from broker.ending import breaks_told, end, together
 from broker.groups import OrderedGroup, UnorderedGroup
 from broker.outbox import RELAY_EVERY_S, Outbox
 from broker.pausing import PAUSE_AFTER_S, Pausing
@@ -193,7 +193,8 @@ class Runtime:
             self._run(self._commits.run(), "group commit")
             self._run(self.every(self._relay_every_s, self._outbox.relay_once), "outbox relay")
             await self._broker.connect()
-            await self._open()
+            # One that fails ends the others: they would consume on a broker that is closed.
+            await together(consumer.open() for consumer in self._consumers)
             self._minders = [self._run(self._pausing.run(), "pausing")]
         except BaseException:
             # In a task of its own: see `unless_stopped` for what time limits do in one that was cancelled.
@@ -202,14 +203,6 @@ class Runtime:
             if (error := closing.exception()) is not None:
                 log.error("start.not_closed", error=repr(error), exc_info=error)
             raise
-
-    async def _open(self) -> None:
-        opening = {asyncio.create_task(consumer.open()) for consumer in self._consumers}
-        try:
-            await asyncio.gather(*opening)
-        finally:
-            # One that failed ends the others: they would consume on a broker that is closed.
-            await end(opening)
 
     def also(self, every_s: float, work: Callable[[], Awaitable[object]], name: str) -> None:
         """Runs something of the groups' own from time to time, until the stop."""

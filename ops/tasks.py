@@ -1,24 +1,14 @@
-"""Several works at a time, and when a process stops."""
+"""Work that ends with other work, and when a process stops."""
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterable
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
-from broker.ending import end
+from broker.ending import Work, end
 
 T = TypeVar("T")
 AGAIN_AFTER_S = 60.0  # longer than what is ended takes to close: a RabbitMQ of our own 40 s
-Work: TypeAlias = Coroutine[Any, Any, object] | asyncio.Future[Any]
-
-
-async def together(works: Iterable[Work]) -> None:
-    """All of them at once. Raises the first error as it is, with the others ended."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        await end(tasks, again_after_s=AGAIN_AFTER_S)
 
 
 async def first(*works: Work) -> None:

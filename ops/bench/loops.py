@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
+from broker.ending import together
 from ops.bench.figures import WentWrong
-from ops.tasks import together
 
 S = TypeVar("S")
 Turn = Callable[[S, int], Awaitable[float | None]]

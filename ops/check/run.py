@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from pymongo.errors import OperationFailure
 
+from broker.ending import together
 from broker.topology import GROUPS
 from documents.actors import utc_now
 from ops.check.cases import cases
@@ -19,7 +20,6 @@ from ops.check.looking import EMBEDDED, BrokerAddress, looking_at
 from ops.check.queues import Broker, BrokerLost, JournalQueues, Waiting
 from ops.check.titles import titles
 from ops.check.view import Database, View
-from ops.tasks import together
 
 SETTLE_S = 30.0
 LOOK_EVERY_S = 1.0

@@ -90,11 +90,7 @@ class Series:
         self.dead = self._counter("quire_dead_letters", "Messages given up", "group", "reason")
 
     def _histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Spread:
-        spread = Spread(name, text, labels, bounds)
-        self.registry.register(spread)
-        return spread
+        return Spread(self.registry, name, text, labels, bounds)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counts:
-        counts = Counts(name, text, labels)
-        self.registry.register(counts)
-        return counts
+        return Counts(self.registry, name, text, labels)

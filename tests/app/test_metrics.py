@@ -16,9 +16,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 def test_they_are_exposed_as_the_librarys_own_to_the_byte() -> None:
     """Values on a bound, beyond the last and below the first among them."""
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    counts, spread = Counts("asked", "Asked", LABELS), Spread("took", "Took", LABELS, SECONDS)
-    ours.register(counts)
-    ours.register(spread)
+    counts, spread = Counts(ours, "asked", "Asked", LABELS), Spread(ours, "took", "Took", LABELS, SECONDS)
     counter = Counter("asked", "Asked", LABELS, registry=theirs)
     histogram = Histogram("took", "Took", LABELS, buckets=SECONDS, registry=theirs)
     draw = random.Random(7)
@@ -35,8 +33,8 @@ def test_they_are_exposed_as_the_librarys_own_to_the_byte() -> None:
 def test_nothing_counted_is_a_name_without_values() -> None:
     """As the library has it before the first label."""
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    ours.register(Counts("asked", "Asked", LABELS))
-    ours.register(Spread("took", "Took", LABELS, SECONDS))
+    Counts(ours, "asked", "Asked", LABELS)
+    Spread(ours, "took", "Took", LABELS, SECONDS)
     Counter("asked", "Asked", LABELS, registry=theirs)
     Histogram("took", "Took", LABELS, buckets=SECONDS, registry=theirs)
     assert generate_latest(ours) == generate_latest(theirs)
@@ -46,7 +44,7 @@ def test_what_is_counted_elsewhere_goes_on_being_counted() -> None:
     """The cache's reads add by themselves."""
     registry = CollectorRegistry()
     kept: dict[tuple[str, ...], int] = {("book", "hit"): 2}
-    registry.register(Counts("reads", "Reads", ("kind", "result"), kept))
+    Counts(registry, "reads", "Reads", ("kind", "result"), kept)
     kept["book", "hit"] += 1
     assert registry.get_sample_value("reads_total", {"kind": "book", "result": "hit"}) == 3
 
@@ -54,10 +52,11 @@ def test_what_is_counted_elsewhere_goes_on_being_counted() -> None:
 def test_a_name_is_taken_once() -> None:
     """By the library's own, too: two families of one name are no exposition."""
     registry = CollectorRegistry()
-    registry.register(Counts("asked", "Asked", LABELS))
-    registry.register(Spread("took", "Took", LABELS, SECONDS))
-    for again in (Counts("asked", "Asked", LABELS), Spread("took", "Took", LABELS, SECONDS)):
-        with pytest.raises(ValueError, match="Duplicated"):
-            registry.register(again)
+    Counts(registry, "asked", "Asked", LABELS)
+    Spread(registry, "took", "Took", LABELS, SECONDS)
+    with pytest.raises(ValueError, match="Duplicated"):
+        Counts(registry, "asked", "Asked", LABELS)
+    with pytest.raises(ValueError, match="Duplicated"):
+        Spread(registry, "took", "Took", LABELS, SECONDS)
     with pytest.raises(ValueError, match="Duplicated"):
         Counter("asked", "Asked", registry=registry)

@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 
 from broker import ending
-from ops.tasks import Stopped, first, together, unless_stopped
+from broker.ending import together
+from ops.tasks import Stopped, first, unless_stopped
 
 
 class Deaf:
@@ -33,9 +34,8 @@ async def test_the_first_ends_the_others_however_deaf_they_are(monkeypatch: pyte
     assert deaf.ended
 
 
-async def test_one_error_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_error_ends_all() -> None:
     """And is raised as it is."""
-    monkeypatch.setattr("ops.tasks.AGAIN_AFTER_S", 0.01)
     deaf = Deaf()
 
     async def fails() -> None:

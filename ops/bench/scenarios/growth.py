@@ -11,6 +11,7 @@ from bson import encode
 from bson.raw_bson import RawBSONDocument
 from pymongo.write_concern import WriteConcern
 
+from broker.ending import together
 from documents.actors import utc_now
 from ops.bench.confirmations import WAYS
 from ops.bench.figures import Figure, WentWrong
@@ -18,7 +19,6 @@ from ops.bench.loops import closed_loop
 from ops.bench.scenarios.base import Bench, Load, Scenario, measured
 from ops.bench.scenarios.orders import TO_CONFIRMED, buy_once
 from ops.bench.shoppers import Shopper, arrive, leave
-from ops.tasks import together
 
 LINES = (1, 100)
 ORDERS = (10_000, 1_000_000)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from broker.ending import together
 from ops.bench.confirmations import WAYS, Confirmations
 from ops.bench.figures import Figure, WentWrong
 from ops.bench.loops import Taken
@@ -12,7 +13,6 @@ from ops.bench.settling import quiet
 from ops.bench.shoppers import Order, Shopper, arrive, leave, staff
 from ops.bench.stand import Meter
 from ops.bench.titles import FLASH_TITLE
-from ops.tasks import together
 
 FLASH_SHOPPERS_A_COPY = 10
 FLASH_AT_ONCE = 500  # requests open at a time

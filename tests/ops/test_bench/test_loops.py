@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from broker.ending import together
 from ops.bench.figures import WentWrong
 from ops.bench.loops import closed_loop, due_times, open_loop
-from ops.tasks import together
 
 
 def test_turns_are_due_evenly_from_the_start() -> None:
